@@ -12,7 +12,7 @@ import type { LiveHeader, LiveInput, LiveOutput } from "../../live/v1/live_pb.ts
 import { file_talkmesh_live_v1_live } from "../../live/v1/live_pb.ts";
 import type { FrameRate } from "../../media/v1/media_pb.ts";
 import { file_talkmesh_media_v1_media } from "../../media/v1/media_pb.ts";
-import type { FaceRecipe, OutputRecipe, Provenance } from "../../recipe/v1/recipe_pb.ts";
+import type { FaceRecipe, OutputRecipe, Provenance, ReferenceMode } from "../../recipe/v1/recipe_pb.ts";
 import { file_talkmesh_recipe_v1_recipe } from "../../recipe/v1/recipe_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file talkmesh/compositor/v1/compositor_service.proto.
  */
 export const file_talkmesh_compositor_v1_compositor_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci90YWxrbWVzaC9jb21wb3NpdG9yL3YxL2NvbXBvc2l0b3Jfc2VydmljZS5wcm90bxIWdGFsa21lc2guY29tcG9zaXRvci52MSKgAQoNUmVuZGVyUmVxdWVzdBIXCg9zb3VyY2VfYXNzZXRfaWQYASABKAkSFgoOdm9pY2VfYXNzZXRfaWQYAiABKAkSLAoEZmFjZRgDIAEoCzIeLnRhbGttZXNoLnJlY2lwZS52MS5GYWNlUmVjaXBlEjAKBm91dHB1dBgEIAEoCzIgLnRhbGttZXNoLnJlY2lwZS52MS5PdXRwdXRSZWNpcGUi2QEKDlJlbmRlclJlc3BvbnNlEjgKB3N0YXJ0ZWQYASABKAsyJS50YWxrbWVzaC5jb21wb3NpdG9yLnYxLlJlbmRlclN0YXJ0ZWRIABI6Cghwcm9ncmVzcxgCIAEoCzImLnRhbGttZXNoLmNvbXBvc2l0b3IudjEuUmVuZGVyUHJvZ3Jlc3NIABIPCgVtZWRpYRgDIAEoDEgAEjgKB3N1bW1hcnkYBCABKAsyJS50YWxrbWVzaC5jb21wb3NpdG9yLnYxLlJlbmRlclN1bW1hcnlIAEIGCgRwYXJ0In4KDVJlbmRlclN0YXJ0ZWQSDQoFd2lkdGgYASABKAUSDgoGaGVpZ2h0GAIgASgFEjAKCmZyYW1lX3JhdGUYAyABKAsyHC50YWxrbWVzaC5tZWRpYS52MS5GcmFtZVJhdGUSHAoUZXhwZWN0ZWRfZnJhbWVfY291bnQYBCABKAMiQwoOUmVuZGVyUHJvZ3Jlc3MSEwoLZnJhbWVfY291bnQYASABKAMSHAoUZXhwZWN0ZWRfZnJhbWVfY291bnQYAiABKAMiggIKDVJlbmRlclN1bW1hcnkSEwoLZnJhbWVfY291bnQYASABKAMSKwoIZHVyYXRpb24YAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJd2FsbF90aW1lGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDmluZmVyZW5jZV90aW1lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKEmludGVycG9sYXRlZF9jb3VudBgFIAEoAxIyCgpwcm92ZW5hbmNlGAYgASgLMh4udGFsa21lc2gucmVjaXBlLnYxLlByb3ZlbmFuY2UicwoLTGl2ZVJlcXVlc3QSLgoGaGVhZGVyGAEgASgLMhwudGFsa21lc2gubGl2ZS52MS5MaXZlSGVhZGVySAASLAoFaW5wdXQYAiABKAsyGy50YWxrbWVzaC5saXZlLnYxLkxpdmVJbnB1dEgAQgYKBHBhcnQiPAoMTGl2ZVJlc3BvbnNlEiwKBm91dHB1dBgBIAEoCzIcLnRhbGttZXNoLmxpdmUudjEuTGl2ZU91dHB1dCIUChJMaXN0QnVuZGxlc1JlcXVlc3QiRgoTTGlzdEJ1bmRsZXNSZXNwb25zZRIvCgdidW5kbGVzGAEgAygLMh4udGFsa21lc2guY29tcG9zaXRvci52MS5CdW5kbGUi7wEKBkJ1bmRsZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGbWV0aG9kGAMgASgJEhIKCmltYWdlX3NpemUYBCABKAUSMAoKZnJhbWVfcmF0ZRgFIAEoCzIcLnRhbGttZXNoLm1lZGlhLnYxLkZyYW1lUmF0ZRIaChJkZWZhdWx0X3N0ZXBfY291bnQYBiABKAUSFgoObWF4X3N0ZXBfY291bnQYByABKAUSDwoHbGljZW5jZRgIIAEoCRIXCg9tYW5pZmVzdF9zaGEyNTYYCSABKAkSEgoKaXNfZGVmYXVsdBgKIAEoCDKtAgoRQ29tcG9zaXRvclNlcnZpY2USWQoGUmVuZGVyEiUudGFsa21lc2guY29tcG9zaXRvci52MS5SZW5kZXJSZXF1ZXN0GiYudGFsa21lc2guY29tcG9zaXRvci52MS5SZW5kZXJSZXNwb25zZTABElUKBExpdmUSIy50YWxrbWVzaC5jb21wb3NpdG9yLnYxLkxpdmVSZXF1ZXN0GiQudGFsa21lc2guY29tcG9zaXRvci52MS5MaXZlUmVzcG9uc2UoATABEmYKC0xpc3RCdW5kbGVzEioudGFsa21lc2guY29tcG9zaXRvci52MS5MaXN0QnVuZGxlc1JlcXVlc3QaKy50YWxrbWVzaC5jb21wb3NpdG9yLnYxLkxpc3RCdW5kbGVzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_talkmesh_live_v1_live, file_talkmesh_media_v1_media, file_talkmesh_recipe_v1_recipe]);
+  fileDesc("Ci90YWxrbWVzaC9jb21wb3NpdG9yL3YxL2NvbXBvc2l0b3Jfc2VydmljZS5wcm90bxIWdGFsa21lc2guY29tcG9zaXRvci52MSKgAQoNUmVuZGVyUmVxdWVzdBIXCg9zb3VyY2VfYXNzZXRfaWQYASABKAkSFgoOdm9pY2VfYXNzZXRfaWQYAiABKAkSLAoEZmFjZRgDIAEoCzIeLnRhbGttZXNoLnJlY2lwZS52MS5GYWNlUmVjaXBlEjAKBm91dHB1dBgEIAEoCzIgLnRhbGttZXNoLnJlY2lwZS52MS5PdXRwdXRSZWNpcGUi2QEKDlJlbmRlclJlc3BvbnNlEjgKB3N0YXJ0ZWQYASABKAsyJS50YWxrbWVzaC5jb21wb3NpdG9yLnYxLlJlbmRlclN0YXJ0ZWRIABI6Cghwcm9ncmVzcxgCIAEoCzImLnRhbGttZXNoLmNvbXBvc2l0b3IudjEuUmVuZGVyUHJvZ3Jlc3NIABIPCgVtZWRpYRgDIAEoDEgAEjgKB3N1bW1hcnkYBCABKAsyJS50YWxrbWVzaC5jb21wb3NpdG9yLnYxLlJlbmRlclN1bW1hcnlIAEIGCgRwYXJ0In4KDVJlbmRlclN0YXJ0ZWQSDQoFd2lkdGgYASABKAUSDgoGaGVpZ2h0GAIgASgFEjAKCmZyYW1lX3JhdGUYAyABKAsyHC50YWxrbWVzaC5tZWRpYS52MS5GcmFtZVJhdGUSHAoUZXhwZWN0ZWRfZnJhbWVfY291bnQYBCABKAMiQwoOUmVuZGVyUHJvZ3Jlc3MSEwoLZnJhbWVfY291bnQYASABKAMSHAoUZXhwZWN0ZWRfZnJhbWVfY291bnQYAiABKAMiggIKDVJlbmRlclN1bW1hcnkSEwoLZnJhbWVfY291bnQYASABKAMSKwoIZHVyYXRpb24YAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLAoJd2FsbF90aW1lGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDmluZmVyZW5jZV90aW1lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKEmludGVycG9sYXRlZF9jb3VudBgFIAEoAxIyCgpwcm92ZW5hbmNlGAYgASgLMh4udGFsa21lc2gucmVjaXBlLnYxLlByb3ZlbmFuY2UicwoLTGl2ZVJlcXVlc3QSLgoGaGVhZGVyGAEgASgLMhwudGFsa21lc2gubGl2ZS52MS5MaXZlSGVhZGVySAASLAoFaW5wdXQYAiABKAsyGy50YWxrbWVzaC5saXZlLnYxLkxpdmVJbnB1dEgAQgYKBHBhcnQiPAoMTGl2ZVJlc3BvbnNlEiwKBm91dHB1dBgBIAEoCzIcLnRhbGttZXNoLmxpdmUudjEuTGl2ZU91dHB1dCIUChJMaXN0QnVuZGxlc1JlcXVlc3QiRgoTTGlzdEJ1bmRsZXNSZXNwb25zZRIvCgdidW5kbGVzGAEgAygLMh4udGFsa21lc2guY29tcG9zaXRvci52MS5CdW5kbGUi5gIKBkJ1bmRsZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGbWV0aG9kGAMgASgJEhIKCmltYWdlX3NpemUYBCABKAUSMAoKZnJhbWVfcmF0ZRgFIAEoCzIcLnRhbGttZXNoLm1lZGlhLnYxLkZyYW1lUmF0ZRIaChJkZWZhdWx0X3N0ZXBfY291bnQYBiABKAUSFgoObWF4X3N0ZXBfY291bnQYByABKAUSDwoHbGljZW5jZRgIIAEoCRIXCg9tYW5pZmVzdF9zaGEyNTYYCSABKAkSEgoKaXNfZGVmYXVsdBgKIAEoCBI6Cg9yZWZlcmVuY2VfbW9kZXMYCyADKA4yIS50YWxrbWVzaC5yZWNpcGUudjEuUmVmZXJlbmNlTW9kZRIdChV2aXNpYmxlX21hcmtfcmVxdWlyZWQYDCABKAgSGgoSZ3VpZGFuY2Vfc3VwcG9ydGVkGA0gASgIMq0CChFDb21wb3NpdG9yU2VydmljZRJZCgZSZW5kZXISJS50YWxrbWVzaC5jb21wb3NpdG9yLnYxLlJlbmRlclJlcXVlc3QaJi50YWxrbWVzaC5jb21wb3NpdG9yLnYxLlJlbmRlclJlc3BvbnNlMAESVQoETGl2ZRIjLnRhbGttZXNoLmNvbXBvc2l0b3IudjEuTGl2ZVJlcXVlc3QaJC50YWxrbWVzaC5jb21wb3NpdG9yLnYxLkxpdmVSZXNwb25zZSgBMAESZgoLTGlzdEJ1bmRsZXMSKi50YWxrbWVzaC5jb21wb3NpdG9yLnYxLkxpc3RCdW5kbGVzUmVxdWVzdBorLnRhbGttZXNoLmNvbXBvc2l0b3IudjEuTGlzdEJ1bmRsZXNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_talkmesh_live_v1_live, file_talkmesh_media_v1_media, file_talkmesh_recipe_v1_recipe]);
 
 /**
  * What to render.
@@ -93,7 +93,7 @@ export type RenderResponse = Message<"talkmesh.compositor.v1.RenderResponse"> & 
     case: "progress";
   } | {
     /**
-     * Bytes of the output file, in order; they begin when the file is whole, or at once for fragmented MP4.
+     * Bytes of the output file, in order; they begin when all frames are done.
      *
      * @generated from field: bytes media = 3;
      */
@@ -412,6 +412,27 @@ export type Bundle = Message<"talkmesh.compositor.v1.Bundle"> & {
    * @generated from field: bool is_default = 10;
    */
   isDefault: boolean;
+
+  /**
+   * Reference modes that the bundle offers, its default first.
+   *
+   * @generated from field: repeated talkmesh.recipe.v1.ReferenceMode reference_modes = 11;
+   */
+  referenceModes: ReferenceMode[];
+
+  /**
+   * Whether the visible mark may not be switched off.
+   *
+   * @generated from field: bool visible_mark_required = 12;
+   */
+  visibleMarkRequired: boolean;
+
+  /**
+   * Whether a guidance scale above 1 can be used.
+   *
+   * @generated from field: bool guidance_supported = 13;
+   */
+  guidanceSupported: boolean;
 };
 
 /**
