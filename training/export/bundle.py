@@ -1,0 +1,134 @@
+"""Writes a bundle: ONNX graphs, checked against PyTorch by onnxruntime, and the manifest that describes them."""
+import hashlib
+import inspect
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from training import recipe
+
+OPSET = 17
+R = recipe.REGION
+H, W = R["height"] // recipe.DOWNSAMPLING, R["width"] // recipe.DOWNSAMPLING
+
+
+@dataclass
+class Graph:
+    """One graph of a bundle: its module and the names and free-batch shapes of its inputs and outputs."""
+    module: torch.nn.Module
+    inputs: dict   # name -> (dtype, shape after B)
+    outputs: list  # names
+
+
+def graph_inputs(context):
+    """The inputs and output names of each graph for the recipe's geometry; context: (K, D)."""
+    latent, image = [recipe.LATENT_CHANNELS, H, W], [3, R["height"], R["width"]]
+    f32 = "float32"
+    return {
+        "audio_features": ({"mel": (f32, [recipe.CONTEXT_FRAMES, recipe.BANDS])}, ["features"]),
+        "conditioner": ({"features": (f32, [recipe.WINDOW, recipe.FEATURES]),
+                         "landmarks": (f32, [len(recipe.VISIBLE), 2])}, ["context"]),
+        "face_encoder": ({"image": (f32, image)}, ["latents"]),
+        "denoiser": ({"latents": (f32, latent), "masked": (f32, latent), "reference": (f32, latent),
+                      "timesteps": ("int64", []), "context": (f32, list(context))}, ["prediction"]),
+        "face_decoder": ({"latents": (f32, latent)}, ["image"]),
+        "face_detector": ({"image": (f32, [3, 192, 192])}, ["boxes", "scores"]),
+        "face_landmarks": ({"image": (f32, [3, 128, 128])}, ["points", "visibility", "confidence"]),
+    }
+
+
+def example(inputs, batch, seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for dtype, shape in inputs.values():
+        if dtype == "int64":
+            out.append(torch.randint(0, recipe.DIFFUSION["trainTimesteps"], (batch, *shape), generator=g))
+        else:
+            out.append(torch.rand((batch, *shape), generator=g) * 2 - 1)
+    return tuple(out)
+
+
+def export_graph(graph, path):
+    """Writes one ONNX file with a free batch dimension named B."""
+    names = [*graph.inputs, *graph.outputs]
+    options = {}
+    if "dynamo" in inspect.signature(torch.onnx.export).parameters:
+        options["dynamo"] = False  # the tracing exporter: the same graphs from torch 1.13 and from current torch
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(graph.module, example(graph.inputs, 2, 0), path, opset_version=OPSET,
+                          input_names=list(graph.inputs), output_names=graph.outputs,
+                          dynamic_axes={n: {0: "B"} for n in names}, do_constant_folding=True, **options)
+
+
+def check_graph(name, graph, path):
+    """The largest absolute difference between onnxruntime and PyTorch over batches of 1 and 3; also the output shapes."""
+    import onnxruntime
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    worst, shapes = 0.0, {}
+    for batch in (1, 3):
+        values = example(graph.inputs, batch, 1 + batch)
+        with torch.no_grad():
+            expected = graph.module(*values)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        got = session.run(None, {k: v.numpy() for k, v in zip(graph.inputs, values)})
+        if len(got) != len(graph.outputs):
+            raise ValueError(f"{name}: {len(got)} outputs, expected {graph.outputs}")
+        for key, e, o in zip(graph.outputs, expected, got):
+            if tuple(e.shape) != o.shape or o.shape[0] != batch:
+                raise ValueError(f"{name}.{key}: onnxruntime gives {o.shape}, PyTorch {tuple(e.shape)}, batch {batch}")
+            worst = max(worst, float(np.abs(e.numpy() - o).max()))
+            shapes[key] = ["B", *o.shape[1:]]
+    return worst, shapes
+
+
+def sha256(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+def write_bundle(folder, manifest, graphs, provenance, quality, tolerance=1e-3, texts=None):
+    """Writes the bundle to folder, all or nothing: a graph that differs from PyTorch by more than tolerance raises.
+
+    graphs: name -> Graph. texts: further files (name -> text), such as the card. Returns the manifest.
+    """
+    parent = os.path.dirname(os.path.abspath(folder))
+    os.makedirs(parent, exist_ok=True)
+    stage = tempfile.mkdtemp(prefix=".bundle-", dir=parent)
+    try:
+        manifest, parity = {**manifest, "graphs": {}}, {}
+        for name, graph in graphs.items():
+            graph.module.eval()
+            path = os.path.join(stage, name + ".onnx")
+            export_graph(graph, path)
+            parity[name], outputs = check_graph(name, graph, path)
+            if not parity[name] <= tolerance:
+                raise ValueError(f"{name}: onnxruntime and PyTorch differ by {parity[name]:.2e}, limit {tolerance:.0e}")
+            manifest["graphs"][name] = {
+                "file": name + ".onnx", "sha256": sha256(path), "opset": OPSET, "precision": "fp32",
+                "inputs": {k: {"dtype": d, "shape": ["B", *s]} for k, (d, s) in graph.inputs.items()},
+                "outputs": {k: {"dtype": "float32", "shape": s} for k, s in outputs.items()},
+            }
+        manifest["provenance"] = {**provenance, "onnxMaxAbsError": {k: float(f"{v:.3g}") for k, v in parity.items()}}
+        manifest["quality"] = quality
+        for name, text in (texts or {}).items():
+            with open(os.path.join(stage, name), "w", encoding="utf8") as f:
+                f.write(text)
+        with open(os.path.join(stage, "bundle.json"), "w", encoding="utf8") as f:
+            json.dump(manifest, f, indent=2)
+            f.write("\n")
+        os.chmod(stage, 0o755)
+        old = stage + ".old"
+        if os.path.isdir(folder):
+            os.replace(folder, old)
+        os.replace(stage, folder)
+        shutil.rmtree(old, ignore_errors=True)
+        return manifest
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
