@@ -88,6 +88,9 @@ def _espeak(voice, text, rate, pitch, pitch_range, folder):
         starts.append((int(start) / 1000, name))
     ends = [start for start, _ in starts[1:]] + [total]
     phones = [(start, end, name) for (start, name), end in zip(starts, ends)]
+    # An unnamed event shorter than a stop is a transition inside a word (before a trilled r), not a pause.
+    phones = [(start, end, "ˑ" if name == "" and end - start < .05 and i else name)
+              for i, (start, end, name) in enumerate(phones)]
     if phones and phones[0][0] > 0:
         phones.insert(0, (0., phones[0][0], ""))
     return _utterance(_to_16k(np.fromfile(pcm, np.int16), rate_hz), phones, voice.language, ipa=True)
