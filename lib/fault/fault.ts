@@ -3,22 +3,9 @@
  * its kind decides the status there, its reason is a stable UPPER_SNAKE identifier (AIP-193), its message is
  * written for the caller and never holds personal data, and its cause is logged but never sent.
  */
-export type FaultKind =
-  | 'invalid'
-  | 'precondition'
-  | 'range'
-  | 'unauthenticated'
-  | 'denied'
-  | 'missing'
-  | 'conflict'
-  | 'superseded'
-  | 'saturated'
-  | 'cancelled'
-  | 'late'
-  | 'unavailable'
-  | 'unsupported'
-  | 'internal'
-  | 'corrupt';
+import type { FaultKind } from './kinds.ts';
+
+export type { FaultKind } from './kinds.ts';
 
 /** One offending field: a dotted path as the caller wrote it, and what is wrong, allowed and to be done. */
 export interface FieldViolation {
@@ -41,6 +28,11 @@ export interface FaultDetails {
 const REASON = /^[A-Z][A-Z0-9_]{0,62}$/;
 const BRAND = Symbol.for('talkmesh.fault');
 
+/** True for an identifier that a fault may carry as its reason: UPPER_SNAKE, 1 to 63 characters. */
+export function isReason(text: string): boolean {
+  return REASON.test(text);
+}
+
 export class Fault extends Error {
   readonly kind: FaultKind;
   readonly reason: string;
@@ -52,7 +44,9 @@ export class Fault extends Error {
 
   constructor(kind: FaultKind, reason: string, message: string, details: FaultDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
-    if (!REASON.test(reason)) throw new TypeError(`fault reason "${reason}" is not UPPER_SNAKE of at most 63 characters`);
+    if (!isReason(reason)) {
+      throw new TypeError(`fault reason "${reason}" is not UPPER_SNAKE of at most 63 characters`);
+    }
     this.name = 'Fault';
     this.kind = kind;
     this.reason = reason;
@@ -70,25 +64,38 @@ export function isFault(error: unknown): error is Fault {
 
 /** A fault about one field of a request. The message reads "field: description". */
 export function invalidField(reason: string, field: string, description: string, cause?: unknown): Fault {
-  return new Fault('invalid', reason, `${field}: ${description}`, { violations: [{ field, description }], cause });
+  return new Fault('invalid', reason, `${field}: ${description}`, {
+    violations: [{ field, description }],
+    cause,
+  });
 }
 
 /**
  * Any thrown value as a Fault. What is not one already becomes internal/UNEXPECTED with a fixed message, so
  * that no path, address or name inside a foreign error reaches a caller; the cause keeps it for the log.
+ * The abort errors of the platform (DOMException, Node's own AbortError) become cancelled or late, and one
+ * that wraps a fault, as Node's does with an AbortSignal's reason, is that fault.
  */
 export function toFault(error: unknown): Fault {
   if (isFault(error)) return error;
-  if (error instanceof DOMException && error.name === 'AbortError') {
+  if (error instanceof Error && error.name === 'AbortError') {
+    if (isFault(error.cause)) return error.cause;
     return new Fault('cancelled', 'CALLER_CANCELLED', 'the caller cancelled', { cause: error });
   }
-  if (error instanceof DOMException && error.name === 'TimeoutError') {
+  if (error instanceof Error && error.name === 'TimeoutError') {
     return new Fault('late', 'DEADLINE_EXCEEDED', 'the deadline passed', { cause: error });
   }
-  return new Fault('internal', 'UNEXPECTED', 'an unexpected error; the trace id finds it in the log', { cause: error });
+  return new Fault('internal', 'UNEXPECTED', 'an unexpected error; the trace id finds it in the log', {
+    cause: error,
+  });
 }
 
-/** The reason an AbortSignal was aborted, as a Fault. */
+/**
+ * The reason an AbortSignal was aborted, as a Fault: the fault it was aborted with, late for a timeout, and
+ * cancelled for every other reason, since whoever aborts a signal without saying why has cancelled.
+ */
 export function abortFault(signal: AbortSignal): Fault {
-  return toFault(signal.reason ?? new DOMException('aborted', 'AbortError'));
+  const fault = toFault(signal.reason);
+  if (fault.reason !== 'UNEXPECTED') return fault;
+  return new Fault('cancelled', 'CALLER_CANCELLED', 'the caller cancelled', { cause: signal.reason });
 }

@@ -55,7 +55,10 @@ export type ServiceImpl<S extends GenService<GenServiceMethods>> = {
 type MethodClient<M extends DescMethod> = M extends { methodKind: 'unary' }
   ? (request: MessageInitShape<M['input']>, options?: CallOptions) => Promise<MessageShape<M['output']>>
   : M extends { methodKind: 'server_streaming' }
-    ? (request: MessageInitShape<M['input']>, options?: CallOptions) => AsyncIterable<MessageShape<M['output']>>
+    ? (
+        request: MessageInitShape<M['input']>,
+        options?: CallOptions,
+      ) => AsyncIterable<MessageShape<M['output']>>
     : M extends { methodKind: 'client_streaming' }
       ? (
           requests: AsyncIterable<MessageInitShape<M['input']>>,
