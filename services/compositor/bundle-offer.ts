@@ -1,0 +1,34 @@
+/** A model bundle as a caller sees it. */
+import { create } from '@bufbuild/protobuf';
+import {
+  type Bundle as BundleOffer,
+  BundleSchema,
+} from '#gen/talkmesh/compositor/v1/compositor_service_pb.ts';
+import { ReferenceMode } from '#gen/talkmesh/recipe/v1/recipe_pb.ts';
+import type { Bundle } from '#lib/inference/bundle.ts';
+import type { ReferenceModeName } from '#lib/inference/manifest.ts';
+
+const MODES: Readonly<Record<ReferenceModeName, ReferenceMode>> = {
+  fixed: ReferenceMode.FIXED,
+  progressive: ReferenceMode.PROGRESSIVE,
+};
+
+export function offerBundle({ manifest, manifestSha256 }: Bundle, isDefault: boolean): BundleOffer {
+  const { diffusion, reference } = manifest;
+  const others = reference.modes.filter((mode) => mode !== reference.default);
+  return create(BundleSchema, {
+    name: manifest.name,
+    version: manifest.version,
+    method: manifest.method,
+    imageSize: manifest.image.sizePx,
+    frameRate: manifest.fps,
+    defaultStepCount: diffusion.steps.default,
+    maxStepCount: diffusion.steps.max,
+    licence: manifest.licence,
+    manifestSha256,
+    isDefault,
+    referenceModes: [reference.default, ...others].map((mode) => MODES[mode]),
+    visibleMarkRequired: manifest.policy.visibleMark,
+    guidanceSupported: diffusion.guidanceScale.unconditionalContext !== undefined,
+  });
+}
