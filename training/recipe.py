@@ -17,7 +17,7 @@ REGION = {"x": 128, "y": 240, "width": 256, "height": 256}
 # left out because `jawOpen` moves them by up to 5 px, which would carry mouth opening into the crop.
 ANCHORS = [27, 28, 29, 30, 36, 39, 42, 45]
 # The anchors of the ICT mean head (eyes as rendered, camera 81 cm away), scaled to 176 px between the outer eye
-# corners, eye line at y = 195, centred. `python -m training.heads.mean_face` recomputes them.
+# corners, eye line at y = 195, centred. `python3 -m heads.mean_face` recomputes them.
 TEMPLATE = [[256.0, 187.16], [256.0, 209.32], [256.0, 230.23], [256.0, 255.47],
             [168.0, 195.15], [219.41, 198.16], [292.59, 198.15], [344.0, 195.15]]
 
@@ -38,7 +38,7 @@ LANDMARK_SQUARE_SCALE = 1.5
 FPS = 25
 AUDIO = {
     "recipe": "log-mel", "sampleRateHz": 16000,
-    "fftSize": 512, "windowSize": 400, "hopSize": 160, "window": "hann-periodic",
+    "fftSize": 512, "windowSize": 400, "hopSize": 160, "windowFunction": "hann-periodic",
     "bands": 80, "minHz": 60, "maxHz": 7600, "melScale": "htk", "melNorm": "none", "logFloor": 1e-5,
     "contextFrames": 64, "features": 64, "window": {"left": 4, "right": 3},
 }
