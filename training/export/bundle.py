@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from training import recipe
+import recipe
 
 OPSET = 17
 R = recipe.REGION

@@ -1,6 +1,6 @@
 """Writes the small, untrained bundle of the tests.
 
-    python -m training.export.tiny --out test/bundles/tiny
+    python3 -m export.tiny --out ../test/bundles/tiny
 
 The manifest has the geometry of f8-512. The detector returns one centred box and the landmark graph the mean face, so
 that the whole pipeline runs; the autoencoder is block averages; the denoiser stays close to its reference.
@@ -10,12 +10,12 @@ import argparse
 import numpy as np
 import torch
 
-from training import recipe
-from training.export.bundle import Graph, graph_inputs, write_bundle
-from training.heads.mean_face import MEAN_FACE
-from training.models.audio_features import AudioFeatures
-from training.models.conditioner import Conditioner
-from training.models.tiny import CentredBox, MeanFace, NearReferenceDenoiser, PoolDecoder, PoolEncoder
+import recipe
+from export.bundle import Graph, graph_inputs, write_bundle
+from heads.mean_face import MEAN_FACE
+from models.audio_features import AudioFeatures
+from models.conditioner import Conditioner
+from models.tiny import CentredBox, MeanFace, NearReferenceDenoiser, PoolDecoder, PoolEncoder
 
 SEED = 7
 # Bounds of the 68 points of a centred talking head in a 192-pixel letterboxed image.
@@ -55,7 +55,7 @@ def main():
     manifest = write_bundle(args.out, recipe.manifest("tiny", "1", prior), graphs, {
         "trainedOn": "nothing: random weights for tests. face_detector gives one fixed box, face_landmarks the mean face, "
                      "face_encoder and face_decoder are block averages, denoiser stays near its reference",
-        "seconds": 0, "device": "none", "seed": SEED, "command": "python -m training.export.tiny --out test/bundles/tiny",
+        "seconds": 0, "device": "none", "seed": SEED, "command": "python3 -m export.tiny --out ../test/bundles/tiny",
     }, {})
     print(args.out, manifest["provenance"]["onnxMaxAbsError"])
 

@@ -1,6 +1,6 @@
 """The 68 points of the ICT mean head in crop pixels, and the crop template made of them.
 
-    python -m training.heads.mean_face --assets DIR     recomputes and compares
+    python3 -m heads.mean_face --assets DIR     recomputes and compares
 """
 import argparse
 
@@ -36,8 +36,8 @@ def compute(pack):
 
 
 def main():
-    from training import recipe
-    from training.heads import assets
+    import recipe
+    from heads import assets
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     assets.add_argument(ap)
     p = compute(assets.load(ap.parse_args().assets))

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training.models.denoiser import Denoiser
+from models.denoiser import Denoiser
 
 
 class PoolEncoder(nn.Module):
