@@ -1,4 +1,5 @@
 /** Moving what an iterator yields to where it is sent, no faster than it is taken there. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Fault } from '#lib/fault/fault.ts';
 import { toFault } from '#lib/fault/fault.ts';
 import { raceAbort } from './abortable.ts';
@@ -17,6 +18,12 @@ export interface Pumped {
   /** Resolves when the iterator has ended, clean-up included. Never rejects. */
   readonly settled: Promise<void>;
 }
+
+/**
+ * Items sent before the event loop gets a turn. A source and a transport that both answer without waiting for
+ * input or output would otherwise keep every timer and socket of the process waiting.
+ */
+const ITEMS_PER_TURN = 32;
 
 /**
  * Sends each item of `iterator`, producing the next while the last is being sent: at most two are held. Resolves
@@ -49,11 +56,12 @@ export async function pump<T>(
   }
 
   try {
-    for (;;) {
+    for (let count = 1; ; count++) {
       const result = await raceAbort(step(), outlet.over);
       await sent;
       if (result.done || outlet.over.aborted) return stop(undefined);
       sent = outlet.send(result.value);
+      if (count % ITEMS_PER_TURN === 0) await nextTurn();
     }
   } catch (error) {
     return stop(outlet.over.aborted ? undefined : toFault(error));

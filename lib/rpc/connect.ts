@@ -38,7 +38,7 @@ export interface Connection<S extends GenService<GenServiceMethods>> {
  * the server cannot be reached or is lost, else what the service threw.
  *
  * A streaming method starts with the first pull from its result. Leaving the loop over the result cancels the
- * call. Its request iterable is pulled only as fast as the server reads, and its `return` is called when the
+ * call. A fault may overtake responses that have not been read yet, as in all of gRPC; a normal end does not. Its request iterable is pulled only as fast as the server reads, and its `return` is called when the
  * call ends first.
  *
  * Throws ADDRESS_INVALID and TLS_INVALID.
@@ -53,6 +53,7 @@ export function connect<S extends GenService<GenServiceMethods>>(
     ...transportOptions(limits),
     ...serverNameOptions(config.tls),
     ...balanceOptions(config.balance),
+    'grpc.per_rpc_retry_buffer_size': limits.resendBufferBytes,
     'grpc.max_reconnect_backoff_ms': limits.maxReconnectBackoffMs,
     // A connection of its own, so that close() closes it and a full window elsewhere does not hold it up.
     'grpc.use_local_subchannel_pool': 1,

@@ -1,0 +1,228 @@
+/** How calls end before they are done. */
+import { describe, expect, it } from 'vitest';
+import { Fault } from '#lib/fault/fault.ts';
+import { downstream } from '../call-options.ts';
+import { aborted, createProbe, endlessRequests, untilAborted } from './probe.ts';
+import { type ContractSubject, collect, faultOf, from, type OpenProbe } from './subject.ts';
+
+export function describeCancellation(subject: ContractSubject, open: OpenProbe): void {
+  describe(`${subject.name}: cancellation and deadlines`, () => {
+    it('fails a call of every kind at its deadline and tells the implementation', async () => {
+      const seen: Promise<Fault>[] = [];
+      const client = await open({
+        echo: (_request, context) => {
+          seen.push(aborted(context));
+          return untilAborted(context);
+        },
+        async *download(_request, context) {
+          seen.push(aborted(context));
+          yield { index: 0n };
+          await untilAborted(context);
+        },
+        upload: (_requests, context) => {
+          seen.push(aborted(context));
+          return untilAborted(context);
+        },
+        async *exchange(requests, context) {
+          seen.push(aborted(context));
+          for await (const { index } of requests) {
+            yield { index };
+            await untilAborted(context);
+          }
+        },
+      });
+      const options = { timeoutMs: 300 };
+      const { requests, returned } = endlessRequests(1);
+      const calls = [
+        client.echo({}, options),
+        collect(client.download({}, options)),
+        client.upload(from({}), options),
+        collect(client.exchange(requests, options)),
+      ];
+      for (const fault of await Promise.all(calls.map(faultOf))) {
+        expect(fault).toMatchObject({ kind: 'late', reason: 'DEADLINE_EXCEEDED' });
+      }
+      await returned;
+      expect(seen.length).toBe(4);
+      for (const fault of await Promise.all(seen)) expect(fault.kind).toBe('late');
+    });
+
+    it('fails at once with a deadline of 1 ms', async () => {
+      const client = await open({ echo: (_request, context) => untilAborted(context) });
+      const startMs = performance.now();
+      expect(await faultOf(client.echo({}, { timeoutMs: 1 }))).toMatchObject({ kind: 'late' });
+      expect(performance.now() - startMs).toBeLessThan(1_000);
+    });
+
+    it('ends a call when the caller aborts, on both sides', async () => {
+      const seen = Promise.withResolvers<Fault>();
+      const cleaned = Promise.withResolvers<void>();
+      const client = await open({
+        async *exchange(requests, context) {
+          void aborted(context).then(seen.resolve);
+          try {
+            for await (const { index } of requests) yield { index };
+          } finally {
+            cleaned.resolve();
+          }
+        },
+      });
+      const controller = new AbortController();
+      const { requests, returned } = endlessRequests(10);
+      let received = 0;
+      const fault = await faultOf(
+        (async () => {
+          for await (const _ of client.exchange(requests, { signal: controller.signal })) {
+            if (++received === 10) controller.abort();
+          }
+        })(),
+      );
+      expect(fault).toMatchObject({ kind: 'cancelled', fromWire: false });
+      expect(received).toBe(10);
+      expect(await seen.promise).toMatchObject({ kind: 'cancelled' });
+      await Promise.all([returned, cleaned.promise]);
+    });
+
+    it('throws the fault that the caller aborts with', async () => {
+      const client = await open({ echo: (_request, context) => untilAborted(context) });
+      const controller = new AbortController();
+      const call = faultOf(client.echo({}, { signal: controller.signal }));
+      setTimeout(() => controller.abort(new Fault('superseded', 'NEWER_TAKE', 'a newer take came')), 30);
+      expect(await call).toMatchObject({ kind: 'superseded', reason: 'NEWER_TAKE' });
+      expect(await faultOf(client.echo({}, { signal: controller.signal }))).toMatchObject({
+        reason: 'NEWER_TAKE',
+      });
+      expect(await faultOf(client.echo({}, { signal: AbortSignal.timeout(30) }))).toMatchObject({
+        kind: 'late',
+      });
+    });
+
+    it('stops the implementation when the caller leaves the loop', async () => {
+      const seen = Promise.withResolvers<Fault>();
+      const cleaned = Promise.withResolvers<void>();
+      const client = await open({
+        async *download(_request, context) {
+          void aborted(context).then(seen.resolve);
+          try {
+            for (let index = 0n; ; index++) yield { index };
+          } finally {
+            cleaned.resolve();
+          }
+        },
+      });
+      for await (const { index } of client.download({})) if (index === 3n) break;
+      expect(await seen.promise).toMatchObject({ kind: 'cancelled' });
+      await cleaned.promise;
+    });
+
+    it('stops while a pull is waiting', async () => {
+      const seen = Promise.withResolvers<Fault>();
+      const client = await open({
+        async *download(_request, context) {
+          void aborted(context).then(seen.resolve);
+          yield { index: 0n };
+          await untilAborted(context);
+        },
+      });
+      const stream = client.download({})[Symbol.asyncIterator]();
+      await stream.next();
+      const waiting = stream.next();
+      await stream.return?.();
+      expect(await waiting).toMatchObject({ done: true });
+      expect(await seen.promise).toMatchObject({ kind: 'cancelled' });
+      expect(await stream.next()).toMatchObject({ done: true });
+    });
+
+    it('stops the requests when the answer ends first, well or badly', async () => {
+      const client = await open({
+        async *exchange(requests) {
+          for await (const { index } of requests) {
+            yield { index };
+            if (index === 2n) return;
+          }
+        },
+        async upload(requests) {
+          for await (const _ of requests) throw new Fault('invalid', 'NO_FACE_FOUND', 'there is no face');
+          return {};
+        },
+      });
+      const exchange = endlessRequests(10);
+      const answers = await collect(client.exchange(exchange.requests));
+      expect(answers.map(({ index }) => index)).toEqual([0n, 1n, 2n]);
+      await exchange.returned;
+
+      const upload = endlessRequests(10);
+      expect(await faultOf(client.upload(upload.requests))).toMatchObject({ reason: 'NO_FACE_FOUND' });
+      await upload.returned;
+    });
+
+    it('stops the requests when the answer fails while the next request is being made', async () => {
+      const client = await open({
+        // biome-ignore lint/correctness/useYield: it fails before its first item
+        async *exchange(requests) {
+          for await (const _ of requests) throw new Fault('unavailable', 'MODEL_LOADING', 'not yet');
+        },
+      });
+      const returned = Promise.withResolvers<void>();
+      let produced = 0;
+      const requests: AsyncIterable<{ index: bigint }> = {
+        [Symbol.asyncIterator]: () => ({
+          // The second request never comes.
+          next: () =>
+            produced++ === 0
+              ? Promise.resolve({ done: false, value: { index: 0n } })
+              : new Promise(() => undefined),
+          async return() {
+            returned.resolve();
+            return { done: true, value: undefined };
+          },
+        }),
+      };
+      expect(await faultOf(collect(client.exchange(requests)))).toMatchObject({ reason: 'MODEL_LOADING' });
+      await returned.promise;
+    });
+
+    it('refuses a call that is cancelled before it starts', async () => {
+      let served = 0;
+      const client = await open({
+        async echo() {
+          served++;
+          return {};
+        },
+      });
+      const options = { signal: AbortSignal.abort() };
+      expect(await faultOf(client.echo({}, options))).toMatchObject({ kind: 'cancelled' });
+      expect(await faultOf(collect(client.download({}, options)))).toMatchObject({ kind: 'cancelled' });
+      expect(served).toBe(0);
+    });
+
+    it('passes cancellation, deadline and chosen metadata on to the calls that a call makes', async () => {
+      const seen = Promise.withResolvers<unknown>();
+      const behind = await open({
+        async echo(_request, context) {
+          const fault = await aborted(context);
+          seen.resolve({
+            kind: fault.kind,
+            metadata: Object.fromEntries(context.metadata),
+            deadline: context.deadlineMs,
+          });
+          throw fault;
+        },
+      });
+      const client = await open({
+        ...createProbe(),
+        echo: (request, context) => behind.echo(request, downstream(context, ['tenant'])),
+      });
+      const controller = new AbortController();
+      const metadata = { tenant: 't', other: 'o' };
+      const call = faultOf(client.echo({}, { signal: controller.signal, timeoutMs: 10_000, metadata }));
+      setTimeout(() => controller.abort(), 50);
+      await call;
+      expect(await seen.promise).toEqual({
+        kind: 'cancelled',
+        metadata: { tenant: 't' },
+        deadline: expect.any(Number),
+      });
+    });
+  });
+}
