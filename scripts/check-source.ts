@@ -1,4 +1,4 @@
-import type { SourceFiles } from './source-files.ts';
+import { isTestFile, type SourceFiles } from './source-files.ts';
 
 /** A file beyond this many lines has more than one purpose. Tests may be longer: their cases are independent. */
 const MAX_LINES = 250;
@@ -12,13 +12,14 @@ export function findSourceProblems(files: SourceFiles): string[] {
   const problems: string[] = [];
   const declaredIn = new Map<string, string>();
   for (const [file, source] of files) {
-    const isTest = file.endsWith('.test.ts');
+    const isTest = isTestFile(file);
     const lines = source.split('\n').length - 1;
     const limit = isTest ? MAX_TEST_LINES : MAX_LINES;
     if (lines > limit) problems.push(`${file}: ${lines} lines, at most ${limit}; split it by purpose`);
     if (isTest) continue;
-    // Overloads repeat a name inside one file.
-    for (const name of new Set([...source.matchAll(DECLARATION)].map((match) => match[1]!))) {
+    // Overloads repeat a name inside one file; a name of one word is too general to tell a copy.
+    const names = [...source.matchAll(DECLARATION)].map((match) => match[1]!);
+    for (const name of new Set(names.filter((one) => /[a-z][A-Z_]/.test(one)))) {
       const first = declaredIn.get(name);
       if (first === undefined) declaredIn.set(name, file);
       else problems.push(`${file}: exports ${name}, as ${first} does; keep one`);

@@ -24,3 +24,8 @@ export function readSourceFiles(root: string, extension: string): SourceFiles {
   visit('');
   return files;
 }
+
+/** Tests and what only tests import: x.test.ts, test-x.ts, and suites that run over several subjects (contract/). */
+export function isTestFile(path: string): boolean {
+  return /\.test\.ts$|(^|\/)test-[\w-]+\.ts$|(^|\/)contract\//.test(path);
+}

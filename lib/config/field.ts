@@ -105,7 +105,7 @@ function measured(
 }
 
 /** A time span such as "250ms", "30s", "5m" or "2h", in milliseconds. */
-export function durationMs(options: FieldOptions<number> & NumberRange): Field<number> {
+export function duration(options: FieldOptions<number> & NumberRange): Field<number> {
   return measured(options, 'ms', { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 });
 }
 

@@ -9,7 +9,7 @@ import {
   byteSize,
   choice,
   decimal,
-  durationMs,
+  duration,
   flag,
   integer,
   optional,
@@ -33,7 +33,7 @@ const FIELDS = {
     choices: ['info', 'warn'],
     default: 'info',
   }),
-  drainMs: durationMs({
+  drainMs: duration({
     key: 'TALKMESH_DRAIN',
     description: 'Time to drain.',
     min: 0,

@@ -1,43 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
-/** A process as mesh runs one: a lifecycle of one part whose steps take as long as the arguments say. */
-const PROGRAM = `
-import { createLifecycle } from '#lib/lifecycle/lifecycle.ts';
-import { createReadiness } from '#lib/lifecycle/readiness.ts';
-import { runUntilStopped } from '#lib/lifecycle/run-until-stopped.ts';
-import { Fault } from '#lib/fault/fault.ts';
-import { sleep } from '#lib/flow/abortable.ts';
-import { createLogger } from '#lib/telemetry/logger.ts';
-import { createMetrics } from '#lib/telemetry/metrics.ts';
-const [startMs, drainMs, lostAfterMs] = process.argv.slice(2).map(Number);
-const log = createLogger({ destination: 2 });
-const part = {
-  name: 'part',
-  start: (signal) => { console.log('starting'); return sleep(startMs, signal); },
-  drain: (signal) => { console.log('draining'); return sleep(drainMs, signal); },
-  stop: async () => { console.log('stopping'); },
-};
-const readiness = createReadiness(createMetrics({ processMetrics: false }));
-const lifecycle = createLifecycle([part], { drainTimeoutMs: 5000 }, { log, readiness });
-const lost = lostAfterMs === undefined
-  ? undefined
-  : sleep(lostAfterMs).then(() => new Fault('unavailable', 'CHILD_LOST', 'nats-server is lost'));
-const status = await runUntilStopped(lifecycle, { log, lost, onStarted: () => console.log('started') });
-process.exit(status);
-`;
-
-let folder: string;
-beforeAll(() => {
-  // Inside the project, where its imports resolve.
-  folder = mkdtempSync(join(import.meta.dirname, 'run-until-stopped-'));
-  writeFileSync(join(folder, 'program.ts'), PROGRAM);
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+const PROGRAM = join(import.meta.dirname, 'test-program.ts');
 
 interface Running {
   readonly child: ChildProcess;
@@ -49,7 +16,7 @@ interface Running {
 }
 
 function start(...args: number[]): Running {
-  const child = spawn(process.execPath, [join(folder, 'program.ts'), ...args.map(String)], { stdio: 'pipe' });
+  const child = spawn(process.execPath, [PROGRAM, ...args.map(String)], { stdio: 'pipe' });
   const output: string[] = [];
   const errors: string[] = [];
   const lines = createInterface({ input: child.stdout });
