@@ -65,10 +65,11 @@ export async function startLiveEncoder(options: LiveEncoderOptions): Promise<Liv
   return {
     fragments: readFragments(encoder.process.output),
     async write(picture, sound) {
-      const pictureTaken = encoder.write(picture);
-      socket ??= await Promise.race([connected, encoder.process.done.then(() => undefined)]);
-      socket?.write(sound);
-      await pictureTaken;
+      const writeSound = async (): Promise<void> => {
+        socket ??= await Promise.race([connected, encoder.process.done.then(() => undefined)]);
+        socket?.write(sound);
+      };
+      await Promise.all([encoder.write(picture), writeSound()]);
     },
     async finish() {
       socket?.end();

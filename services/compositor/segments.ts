@@ -11,7 +11,7 @@ import type { RgbPixels } from '#lib/media/rgb-frame.ts';
 export interface Checkpoints {
   /** Writes a kept segment to `path`; false when there is none. */
   restore(segmentIndex: number, path: string, signal: AbortSignal): Promise<boolean>;
-  keep(segmentIndex: number, path: string, signal: AbortSignal): Promise<void>;
+  keep(segmentIndex: number, path: string): Promise<void>;
 }
 
 export interface SegmentWriterOptions extends Omit<SegmentOptions, 'path' | 'format'> {
@@ -47,7 +47,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     encoder = undefined;
     frameCount = 0;
     const path = nextPath();
-    await checkpoints?.keep(paths.length, path, encoding.signal);
+    await checkpoints?.keep(paths.length, path);
     paths.push(path);
   }
 

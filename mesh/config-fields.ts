@@ -1,0 +1,139 @@
+/** Every configuration key of talkmesh. This is the only room that reads the environment. */
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { choice, duration, integer, optional, text, textList, url } from '#lib/config/field.ts';
+import type { ConfigOf } from '#lib/config/parse.ts';
+
+const PROJECT_FOLDER = join(import.meta.dirname, '..');
+const ADDRESS = { pattern: /^(unix:.+|[^\s/]+:\d{1,5}|dns:\/\/\/\S+)$/, accepts: 'host:port or unix:/path' };
+const day = 24 * 3600 * 1000;
+
+/** What inference, media and files need, whichever way talkmesh runs. */
+export const COMMON_FIELDS = {
+  bundleFolders: textList({
+    key: 'TALKMESH_BUNDLE_FOLDERS',
+    description: 'Folders with model bundles, separated by commas.',
+    default: [join(PROJECT_FOLDER, 'bundles')],
+  }),
+  defaultBundle: text({
+    key: 'TALKMESH_DEFAULT_BUNDLE',
+    description: 'The bundle that an empty bundle name means.',
+    default: 'f8-512',
+  }),
+  provider: choice({
+    key: 'TALKMESH_PROVIDER',
+    description: 'Execution provider of ONNX Runtime; auto takes the fastest that works.',
+    choices: ['auto', 'cpu', 'cuda', 'tensorrt', 'webgpu'],
+    default: 'auto',
+  }),
+  inferenceThreads: integer({
+    key: 'TALKMESH_INFERENCE_THREADS',
+    description: 'Threads inside one model run on the CPU.',
+    min: 1,
+    max: 256,
+    default: availableParallelism(),
+  }),
+  ffmpegPath: text({ key: 'TALKMESH_FFMPEG', description: 'The ffmpeg program.', default: 'ffmpeg' }),
+  ffprobePath: text({ key: 'TALKMESH_FFPROBE', description: 'The ffprobe program.', default: 'ffprobe' }),
+  tempFolder: text({
+    key: 'TALKMESH_TEMP_FOLDER',
+    description: 'Where files that are needed for a while are kept.',
+    default: tmpdir(),
+  }),
+  logLevel: choice({
+    key: 'TALKMESH_LOG_LEVEL',
+    description: 'The least urgent lines that are logged.',
+    choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    default: 'info',
+  }),
+} as const;
+
+/** What a mesh of services needs beside. */
+export const MESH_FIELDS = {
+  ...COMMON_FIELDS,
+  dataFolder: text({
+    key: 'TALKMESH_DATA_FOLDER',
+    description: 'Where the private NATS server and the cache of assets keep their files.',
+    default: join(process.cwd(), '.talkmesh'),
+  }),
+  natsUrl: optional(
+    url({
+      key: 'TALKMESH_NATS_URL',
+      description: 'The NATS server with JetStream. Not set: a private one is started.',
+      schemes: ['nats', 'tls'],
+    }),
+  ),
+  natsToken: optional(text({ key: 'TALKMESH_NATS_TOKEN', description: 'Token for NATS.', secret: true })),
+  httpAddress: text({
+    key: 'TALKMESH_HTTP_ADDRESS',
+    description: 'Where the gateway serves HTTP.',
+    default: '127.0.0.1:8080',
+    ...ADDRESS,
+  }),
+  grpcAddress: text({
+    key: 'TALKMESH_GRPC_ADDRESS',
+    description: 'Where the gateway serves the public gRPC API.',
+    default: '127.0.0.1:8081',
+    ...ADDRESS,
+  }),
+  listenAddress: text({
+    key: 'TALKMESH_LISTEN_ADDRESS',
+    description: 'Where a single service (up --only) serves gRPC. Port 0 takes a free one.',
+    default: '127.0.0.1:0',
+    ...ADDRESS,
+  }),
+  opsAddress: text({
+    key: 'TALKMESH_OPS_ADDRESS',
+    description: 'Where a single service other than the gateway serves /healthz, /readyz and /metrics.',
+    default: '127.0.0.1:0',
+    ...ADDRESS,
+  }),
+  audioAddress: text({
+    key: 'TALKMESH_AUDIO_ADDRESS',
+    description: 'Where the compositor finds the audio service.',
+    default: '127.0.0.1:50051',
+    ...ADDRESS,
+  }),
+  landmarkAddress: text({
+    key: 'TALKMESH_LANDMARK_ADDRESS',
+    description: 'Where the compositor finds the landmark service.',
+    default: '127.0.0.1:50052',
+    ...ADDRESS,
+  }),
+  denoiserAddress: text({
+    key: 'TALKMESH_DENOISER_ADDRESS',
+    description: 'Where the compositor finds the denoiser service.',
+    default: '127.0.0.1:50053',
+    ...ADDRESS,
+  }),
+  compositorAddress: text({
+    key: 'TALKMESH_COMPOSITOR_ADDRESS',
+    description: 'Where the gateway finds the compositor service.',
+    default: '127.0.0.1:50054',
+    ...ADDRESS,
+  }),
+  rendersAtOnce: integer({
+    key: 'TALKMESH_RENDERS_AT_ONCE',
+    description: 'Queued renders that one compositor works on at once.',
+    min: 1,
+    max: 64,
+    default: 2,
+  }),
+  drainTimeoutMs: duration({
+    key: 'TALKMESH_DRAIN_TIMEOUT',
+    description: 'How long running work may take to end after SIGTERM.',
+    min: 0,
+    max: day,
+    default: 30_000,
+  }),
+  otlpTracesUrl: optional(
+    url({
+      key: 'TALKMESH_OTLP_TRACES_URL',
+      description: 'OpenTelemetry collector for traces (OTLP over HTTP). Not set: no spans are recorded.',
+      schemes: ['http', 'https'],
+    }),
+  ),
+} as const;
+
+export type CommonConfig = ConfigOf<typeof COMMON_FIELDS>;
+export type MeshConfig = ConfigOf<typeof MESH_FIELDS>;
