@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { choice, duration, integer, optional, text, textList, url } from '#lib/config/field.ts';
 import type { ConfigOf } from '#lib/config/parse.ts';
+import { LOG_LEVELS } from '#lib/telemetry/logger.ts';
 
 const PROJECT_FOLDER = join(import.meta.dirname, '..');
 const ADDRESS = { pattern: /^(unix:.+|[^\s/]+:\d{1,5}|dns:\/\/\/\S+)$/, accepts: 'host:port or unix:/path' };
@@ -43,7 +44,7 @@ export const COMMON_FIELDS = {
   logLevel: choice({
     key: 'TALKMESH_LOG_LEVEL',
     description: 'The least urgent lines that are logged.',
-    choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    choices: LOG_LEVELS,
     default: 'info',
   }),
 } as const;
@@ -111,6 +112,21 @@ export const MESH_FIELDS = {
     description: 'Where the gateway finds the compositor service.',
     default: '127.0.0.1:50054',
     ...ADDRESS,
+  }),
+  apiKeys: optional(
+    text({
+      key: 'TALKMESH_API_KEYS',
+      description:
+        'API keys, each "TENANT:KEY", separated by commas. Not set: none is asked for, on loopback only.',
+      pattern: /^\s*[A-Za-z0-9_-]{1,64}:[^\s,]{16,256}\s*(,\s*[A-Za-z0-9_-]{1,64}:[^\s,]{16,256}\s*)*$/,
+      accepts: 'TENANT:KEY, separated by commas; a key has 16 to 256 characters',
+      secret: true,
+    }),
+  ),
+  corsOrigins: textList({
+    key: 'TALKMESH_CORS_ORIGINS',
+    description: 'Origins that browsers may call from, separated by commas; * allows all.',
+    default: [],
   }),
   rendersAtOnce: integer({
     key: 'TALKMESH_RENDERS_AT_ONCE',

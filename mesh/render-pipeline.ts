@@ -3,17 +3,13 @@ import { AudioService } from '#gen/talkmesh/audio/v1/audio_service_pb.ts';
 import { CompositorService } from '#gen/talkmesh/compositor/v1/compositor_service_pb.ts';
 import { DenoiserService } from '#gen/talkmesh/denoiser/v1/denoiser_service_pb.ts';
 import { LandmarkService } from '#gen/talkmesh/landmark/v1/landmark_service_pb.ts';
-import { openCatalog } from '#lib/inference/catalog.ts';
-import { createInferenceRuntime, type InferenceRuntime } from '#lib/inference/runtime.ts';
+import type { InferenceRuntime } from '#lib/inference/runtime.ts';
 import { createLocalAssets, type LocalAssets } from '#lib/media/assets.ts';
 import { local } from '#lib/rpc/local.ts';
 import type { ServiceClient } from '#lib/rpc/service-types.ts';
-import { createAudioService, DEFAULT_AUDIO_CONFIG } from '#services/audio/service.ts';
 import { createCompositorService, DEFAULT_COMPOSITOR_CONFIG } from '#services/compositor/service.ts';
-import { createDenoiserService, DEFAULT_DENOISER_CONFIG } from '#services/denoiser/service.ts';
-import { DEFAULT_LANDMARK_CONFIG } from '#services/landmark/config.ts';
-import { createLandmarkService } from '#services/landmark/service.ts';
 import type { CommonConfig } from './config-fields.ts';
+import { createLeafServices, openConfiguredCatalog, startInference, toolsOf } from './leaf-services.ts';
 import { TALKMESH_VERSION } from './version.ts';
 
 export interface RenderPipeline {
@@ -24,30 +20,21 @@ export interface RenderPipeline {
 }
 
 export async function createRenderPipeline(config: CommonConfig): Promise<RenderPipeline> {
-  const tools = { ffmpegPath: config.ffmpegPath, ffprobePath: config.ffprobePath };
-  const catalog = await openCatalog({ folders: config.bundleFolders, defaultBundle: config.defaultBundle });
-  const runtime = await createInferenceRuntime({
-    provider: config.provider,
-    threadCount: config.inferenceThreads,
-  });
+  const catalog = await openConfiguredCatalog(config);
+  const runtime = await startInference(config);
   const assets = createLocalAssets();
-  const deps = { catalog, runtime, assets };
+  const leaves = createLeafServices(config, { catalog, runtime, assets });
   const stages = {
-    audio: local(AudioService, createAudioService({ ...DEFAULT_AUDIO_CONFIG, tools }, deps)),
-    landmark: local(LandmarkService, createLandmarkService({ ...DEFAULT_LANDMARK_CONFIG, tools }, deps)),
-    denoiser: local(DenoiserService, createDenoiserService(DEFAULT_DENOISER_CONFIG, deps)),
+    audio: local(AudioService, leaves.audio),
+    landmark: local(LandmarkService, leaves.landmark),
+    denoiser: local(DenoiserService, leaves.denoiser),
   };
   const compositorConfig = {
     ...DEFAULT_COMPOSITOR_CONFIG,
-    tools,
+    tools: toolsOf(config),
     tempFolder: config.tempFolder,
     talkmeshVersion: TALKMESH_VERSION,
   };
   const compositor = createCompositorService(compositorConfig, { catalog, assets, stages });
-  return {
-    compositor: local(CompositorService, compositor),
-    assets,
-    runtime,
-    close: () => runtime.close(),
-  };
+  return { compositor: local(CompositorService, compositor), assets, runtime, close: () => runtime.close() };
 }

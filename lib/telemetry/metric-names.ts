@@ -38,7 +38,7 @@ export const METRICS = {
   },
   talkmesh_rpc_seconds: {
     kind: 'histogram',
-    help: 'Time from the start of an RPC to its status, by method and gRPC status name.',
+    help: 'Time from the start of an RPC to its status, by method and outcome: ok or the kind of the fault.',
     labels: ['method', 'status'],
     buckets: REQUEST_SECONDS,
   },

@@ -35,7 +35,8 @@ const KINDS: Readonly<Record<SpanRole, SpanKind>> = {
 
 const TRACER_NAME = 'talkmesh';
 
-function startSpan(name: string, attributes: SpanAttributes, role: SpanRole, parent: Context): Span {
+/** For work whose end is no promise; whoever starts a span ends it. */
+export function startSpan(name: string, attributes: SpanAttributes, role: SpanRole, parent: Context): Span {
   const span = trace.getTracer(TRACER_NAME).startSpan(name, { kind: KINDS[role], attributes }, parent);
   if (trace.isSpanContextValid(span.spanContext())) return span;
   // No exporter is configured and no trace is active: begin one that is named but not recorded.
@@ -47,7 +48,7 @@ function startSpan(name: string, attributes: SpanAttributes, role: SpanRole, par
 }
 
 /** A failure is its reason: messages of foreign errors may name files, so they stay in the log. */
-function recordFailure(span: Span, error: unknown): void {
+export function recordFailure(span: Span, error: unknown): void {
   const fault = toFault(error);
   span.setAttribute('error.type', fault.reason);
   if (fault.kind !== 'cancelled') span.setStatus({ code: SpanStatusCode.ERROR, message: fault.reason });
