@@ -4,7 +4,8 @@ import { createConnection } from 'node:net';
 import { Fault, invalidField } from '#lib/fault/fault.ts';
 
 const UNIX = 'unix:';
-const TCP = /^(?:(?:dns|ipv4|ipv6):\/{0,3})?(?:\[[0-9a-fA-F:.%]+\]|[^\s:/[\]]+):(\d{1,5})$/;
+const TCP =
+  /^(?:(?:dns|ipv4|ipv6):\/{0,3})?(?:\[(?<ipv6>[0-9a-fA-F:.%]+)\]|(?<host>[^\s:/[\]]+)):(?<port>\d{1,5})$/;
 
 /** Path of a unix socket address, undefined for any other. */
 export function unixPath(address: string): string | undefined {
@@ -13,13 +14,19 @@ export function unixPath(address: string): string | undefined {
   return path.startsWith('//') ? path.slice(2) : path;
 }
 
+/** Host of a TCP address, without brackets; undefined for any other. */
+export function tcpHost(address: string): string | undefined {
+  const groups = TCP.exec(address)?.groups;
+  return groups?.ipv6 ?? groups?.host;
+}
+
 /** Throws ADDRESS_INVALID for what is neither a TCP nor a unix socket address. */
 export function checkAddress(address: string): void {
   const path = unixPath(address);
   if (path !== undefined) {
     if (path.length > 0) return;
   } else {
-    const port = TCP.exec(address)?.[1];
+    const port = TCP.exec(address)?.groups?.port;
     if (port !== undefined && Number(port) <= 65_535) return;
   }
   throw invalidField(

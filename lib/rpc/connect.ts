@@ -4,12 +4,13 @@ import { Channel, type ChannelOptions } from '@grpc/grpc-js';
 import { Fault } from '#lib/fault/fault.ts';
 import { checkAddress } from './address.ts';
 import type { CallHook } from './call-hook.ts';
-import { type ClientTls, clientCredentials, serverNameOptions } from './client-credentials.ts';
+import { createChannelPool } from './channel-pool.ts';
 import { clientOf } from './client-of.ts';
 import { DEFAULT_RPC_LIMITS, type RpcLimits, transportOptions } from './limits.ts';
 import { type Remote, remoteMethod } from './remote-method.ts';
 import { DEFAULT_RETRY_POLICY, type RetryPolicy } from './retry.ts';
 import type { ServiceClient } from './service-types.ts';
+import { type ClientTls, clientCredentials, serverNameOptions } from './tls.ts';
 
 export interface ConnectConfig {
   /** `host:port`, `dns:///host:port` or `unix:/path`. */
@@ -41,7 +42,7 @@ export interface Connection<S extends GenService<GenServiceMethods>> {
  * call. A fault may overtake responses that have not been read yet, as in all of gRPC; a normal end does not. Its request iterable is pulled only as fast as the server reads, and its `return` is called when the
  * call ends first.
  *
- * Throws ADDRESS_INVALID and TLS_INVALID.
+ * Throws ADDRESS_INVALID, TLS_INVALID and TLS_SERVER_NAME_MISSING.
  */
 export function connect<S extends GenService<GenServiceMethods>>(
   descriptor: S,
@@ -49,21 +50,26 @@ export function connect<S extends GenService<GenServiceMethods>>(
 ): Connection<S> {
   checkAddress(config.address);
   const limits = { ...DEFAULT_RPC_LIMITS, ...config.limits };
-  const channel = new Channel(config.address, clientCredentials(config.tls), {
+  const credentials = clientCredentials(config.tls);
+  const options: ChannelOptions = {
     ...transportOptions(limits),
-    ...serverNameOptions(config.tls),
+    ...serverNameOptions(config.tls, config.address),
     ...balanceOptions(config.balance),
     'grpc.per_rpc_retry_buffer_size': limits.resendBufferBytes,
     'grpc.max_reconnect_backoff_ms': limits.maxReconnectBackoffMs,
-    // A connection of its own, so that close() closes it and a full window elsewhere does not hold it up.
+    // Connections of its own, so that close() closes them and no other client's streams are in the way.
     'grpc.use_local_subchannel_pool': 1,
     // Addresses of the mesh are reached directly, whatever http_proxy says.
     'grpc.enable_http_proxy': 0,
     // Name servers may not choose the load balancing of the mesh.
     'grpc.service_config_disable_resolution': 1,
-  });
+  };
+  const channels = createChannelPool(
+    () => new Channel(config.address, credentials, options),
+    limits.streamsPerConnection,
+  );
   const remote: Remote = {
-    channel,
+    channels,
     maxMessageBytes: limits.maxMessageBytes,
     retry: { ...DEFAULT_RETRY_POLICY, ...config.retry },
     waitForReady: config.waitForReady ?? false,
@@ -75,7 +81,7 @@ export function connect<S extends GenService<GenServiceMethods>>(
     close() {
       const closed = new Fault('cancelled', 'CLIENT_CLOSED', 'this client is closed');
       for (const call of remote.running) call.cancel(closed);
-      channel.close();
+      channels.close();
     },
   };
 }

@@ -3,6 +3,7 @@
  * what it needs and keeps the rest.
  */
 import type { ChannelOptions } from '@grpc/grpc-js';
+import { DEFAULT_STREAMS_PER_CONNECTION } from './channel-pool.ts';
 
 export interface RpcLimits {
   /**
@@ -36,6 +37,8 @@ export interface RpcLimits {
    * ahead of a reader.
    */
   readonly resendBufferBytes: number;
+  /** Connecting: response streams on one connection; 1 on Bun (`channel-pool.ts` says why), else no limit. */
+  readonly streamsPerConnection: number;
   /** Connecting: longest pause between attempts to reconnect, in milliseconds. gRPC's own default is 2 minutes. */
   readonly maxReconnectBackoffMs: number;
 }
@@ -50,6 +53,7 @@ export const DEFAULT_RPC_LIMITS: RpcLimits = {
   maxConnectionAgeGraceMs: 60 * 60_000,
   drainTimeoutMs: 25_000,
   resendBufferBytes: 64 * 1024,
+  streamsPerConnection: DEFAULT_STREAMS_PER_CONNECTION,
   maxReconnectBackoffMs: 5_000,
 };
 

@@ -1,11 +1,11 @@
-/** The four kinds of RPC over a channel. */
+/** The four kinds of RPC over the connections of a client. */
 import type { DescMethod } from '@bufbuild/protobuf';
-import type { Channel } from '@grpc/grpc-js';
 import { abortFault, Fault, toFault } from '#lib/fault/fault.ts';
 import { pump } from '#lib/flow/pump.ts';
-import { type Message, type MessageInit, pathOf } from './binding.ts';
+import { type Message, type MessageInit, pathOf, returnsStream } from './binding.ts';
 import { type CallHook, type CallObserver, observe } from './call-hook.ts';
 import { deadlineOf } from './call-options.ts';
+import type { ChannelPool } from './channel-pool.ts';
 import { type ClientCall, openCall } from './client-call.ts';
 import { decode, encode } from './codec.ts';
 import { lazyStream } from './lazy-stream.ts';
@@ -15,7 +15,7 @@ import type { CallOptions } from './service-types.ts';
 
 /** What the methods of one connection share. */
 export interface Remote {
-  readonly channel: Channel;
+  readonly channels: ChannelPool;
   readonly maxMessageBytes: number;
   readonly retry: RetryPolicy;
   readonly waitForReady: boolean;
@@ -87,7 +87,8 @@ function invoke(remote: Remote, method: DescMethod, options: CallOptions): Invoc
     },
     open() {
       checkMetadata(metadata);
-      const call = openCall(remote.channel, {
+      const { channel, release } = remote.channels.lease(returnsStream(method));
+      const call = openCall(channel, {
         path: pathOf(method),
         metadata,
         deadlineMs,
@@ -100,6 +101,7 @@ function invoke(remote: Remote, method: DescMethod, options: CallOptions): Invoc
       call.over.addEventListener('abort', () => {
         signal?.removeEventListener('abort', onAbort);
         remote.running.delete(call);
+        release();
       });
       return call;
     },

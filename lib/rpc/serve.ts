@@ -18,7 +18,7 @@ import type { CallHook } from './call-hook.ts';
 import { DEFAULT_RPC_LIMITS, type RpcLimits, transportOptions } from './limits.ts';
 import { addReflection } from './reflection.ts';
 import { acceptCall, type ServerCall } from './server-call.ts';
-import { type ServerTls, serverCredentials } from './server-credentials.ts';
+import { type ServerTls, serverCredentials } from './tls.ts';
 
 export interface ServeConfig {
   /** `host:port`, where port 0 takes a free one, or `unix:/path`. */

@@ -10,7 +10,8 @@ export function describeCancellation(subject: ContractSubject, open: OpenProbe):
     it('fails a call of every kind at its deadline and tells the implementation', async () => {
       const seen: Promise<Fault>[] = [];
       const client = await open({
-        echo: (_request, context) => {
+        echo: (request, context) => {
+          if (request.text === 'connect') return Promise.resolve({});
           seen.push(aborted(context));
           return untilAborted(context);
         },
@@ -31,7 +32,8 @@ export function describeCancellation(subject: ContractSubject, open: OpenProbe):
           }
         },
       });
-      const options = { timeoutMs: 300 };
+      await client.echo({ text: 'connect' });
+      const options = { timeoutMs: 500 };
       const { requests, returned } = endlessRequests(1);
       const calls = [
         client.echo({}, options),
@@ -197,9 +199,11 @@ export function describeCancellation(subject: ContractSubject, open: OpenProbe):
     });
 
     it('passes cancellation, deadline and chosen metadata on to the calls that a call makes', async () => {
+      const reached = Promise.withResolvers<void>();
       const seen = Promise.withResolvers<unknown>();
       const behind = await open({
         async echo(_request, context) {
+          reached.resolve();
           const fault = await aborted(context);
           seen.resolve({
             kind: fault.kind,
@@ -216,7 +220,8 @@ export function describeCancellation(subject: ContractSubject, open: OpenProbe):
       const controller = new AbortController();
       const metadata = { tenant: 't', other: 'o' };
       const call = faultOf(client.echo({}, { signal: controller.signal, timeoutMs: 10_000, metadata }));
-      setTimeout(() => controller.abort(), 50);
+      await reached.promise;
+      controller.abort();
       await call;
       expect(await seen.promise).toEqual({
         kind: 'cancelled',
