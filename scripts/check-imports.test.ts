@@ -5,9 +5,14 @@ const MANIFEST: PackageManifest = {
   dependencies: { '@grpc/grpc-js': '1', nats: '1', hono: '1', sharp: '1', '@bufbuild/protobuf': '1' },
   devDependencies: { vitest: '1' },
 };
+/** Imports each dependency, so that none is reported as unused. */
+const USES = Object.keys(MANIFEST.dependencies)
+  .map((name) => `import '${name}';`)
+  .join('\n');
 
 function check(files: Record<string, string>): string[] {
-  const violations = findImportViolations(new Map(Object.entries(files)), MANIFEST);
+  const sources = new Map(Object.entries({ ...files, 'test/uses.test.ts': USES }));
+  const violations = findImportViolations(sources, MANIFEST);
   return violations.map(({ rule, file, message }) => `${rule} ${file}: ${message}`);
 }
 
@@ -81,6 +86,7 @@ describe('findImportViolations()', () => {
     ['a library that imports the mesh', 'lib/rpc/a.ts', '#mesh/main.ts', 'room-direction'],
     ['the gateway that imports a service', 'gateway/a.ts', '#services/audio/b.ts', 'room-direction'],
     ['a product file that imports a test', 'mesh/a.ts', '../test/b.ts', 'room-direction'],
+    ['a product file that imports test support', 'services/audio/a.ts', './testing/b.ts', 'room-direction'],
     ['a room that is entered by a relative path', 'lib/rpc/a.ts', '../fault/fault.ts', 'room-crossing'],
     ['a room that addresses itself from outside', 'lib/rpc/a.ts', '#lib/rpc/b.ts', 'room-crossing'],
     ["a package that isn't declared", 'gateway/a.ts', 'express', 'package-undeclared'],
@@ -88,7 +94,7 @@ describe('findImportViolations()', () => {
     ['grpc outside lib/rpc', 'gateway/a.ts', '@grpc/grpc-js', 'package-owner'],
     ['nats outside lib/bus', 'services/compositor/a.ts', 'nats', 'package-owner'],
     ['sharp outside lib/media', 'services/landmark/a.ts', 'sharp', 'package-owner'],
-    ['a web framework outside the gateway', 'mesh/a.ts', 'hono/cors', 'package-owner'],
+    ['a web framework in a service', 'services/audio/a.ts', 'hono/cors', 'package-owner'],
   ])('finds %s', (_, file, specifier, rule) => {
     expect(check({ [file]: `import type { A } from '${specifier}';` })).toEqual([
       expect.stringMatching(new RegExp(`^${rule} ${file}: `)),
@@ -103,6 +109,14 @@ describe('findImportViolations()', () => {
         'lib/c/three.ts': "import { a } from '#lib/a/other.ts';",
       }),
     ).toEqual(['room-cycle lib/a: lib/a -> lib/b -> lib/c -> lib/a']);
+  });
+
+  it('finds a dependency that no file imports', () => {
+    const files = new Map([['gateway/a.ts', "import { Hono } from 'hono/tiny';"]]);
+    const manifest = { dependencies: { hono: '1', 'left-pad': '1' }, devDependencies: { typescript: '7' } };
+    expect(findImportViolations(files, manifest)).toEqual([
+      { rule: 'package-unused', file: 'package.json', message: 'no file imports left-pad' },
+    ]);
   });
 
   it('does not take a test for a circle', () => {

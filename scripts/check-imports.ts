@@ -8,13 +8,20 @@ import { isTestFile, type SourceFiles } from './source-files.ts';
  * - `room-direction`: which room may import which. A room is lib/<name>, services/<name> or a top-level folder.
  * - `room-crossing`: inside a room imports are relative; across rooms they go through "#lib/...".
  * - `room-cycle`: the rooms of lib form no cycle.
- * - `package-owner`: packages that one room owns are imported by no other, so that they can be replaced there.
+ * - `package-owner`: packages that a room owns are imported by no other, so that they can be replaced there.
  * - `package-undeclared`: what runs is declared in package.json, under dependencies.
+ * - `package-unused`: what is declared there is imported somewhere.
  *
  * Tests obey the rules on rooms, but may use any declared package: to open an image with sharp, say.
  */
 export interface ImportViolation {
-  readonly rule: 'room-direction' | 'room-crossing' | 'room-cycle' | 'package-owner' | 'package-undeclared';
+  readonly rule:
+    | 'room-direction'
+    | 'room-crossing'
+    | 'room-cycle'
+    | 'package-owner'
+    | 'package-undeclared'
+    | 'package-unused';
   readonly file: string;
   readonly message: string;
 }
@@ -32,13 +39,15 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   mesh: ['lib', 'gen', 'services', 'gateway', 'package.json'],
 };
 
-const OWNERS: readonly { readonly packages: RegExp; readonly room: string }[] = [
-  { packages: /^(@grpc\/|grpc-health-check$)/, room: 'lib/rpc' },
-  { packages: /^(nats|@nats-io\/.*)$/, room: 'lib/bus' },
-  { packages: /^onnxruntime-/, room: 'lib/inference' },
-  { packages: /^(fluent-ffmpeg|sharp)$/, room: 'lib/media' },
-  { packages: /^(@opentelemetry\/.*|pino|prom-client)$/, room: 'lib/telemetry' },
-  { packages: /^(hono|@hono\/.*|busboy)$/, room: 'gateway' },
+const OWNERS: readonly { readonly packages: RegExp; readonly rooms: readonly string[] }[] = [
+  { packages: /^(@grpc\/|grpc-health-check$)/, rooms: ['lib/rpc'] },
+  { packages: /^(nats|@nats-io\/.*)$/, rooms: ['lib/bus'] },
+  { packages: /^onnxruntime-/, rooms: ['lib/inference'] },
+  { packages: /^(fluent-ffmpeg|sharp)$/, rooms: ['lib/media'] },
+  { packages: /^(@opentelemetry\/.*|pino|prom-client)$/, rooms: ['lib/telemetry'] },
+  { packages: /^(hono|@hono\/.*)$/, rooms: ['gateway', 'mesh'] },
+  { packages: /^(busboy|ws)$/, rooms: ['gateway'] },
+  { packages: /^cli-progress$/, rooms: ['mesh'] },
 ];
 
 /** Folders whose files only developers run; they may use devDependencies and any package. */
@@ -75,6 +84,9 @@ function checkRooms(file: string, specifier: string, violations: ImportViolation
   const target = specifier.startsWith('#') ? specifier.slice(1) : normalize(join(dirname(file), specifier));
   const from = roomOf(file);
   const to = roomOf(target);
+  if (isTestFile(target) && !isTestFile(file) && !DEVELOPMENT.has(from)) {
+    violations.push({ rule: 'room-direction', file, message: `${specifier} is for tests only` });
+  }
   if (from === to) {
     if (specifier.startsWith('#')) {
       violations.push({
@@ -117,8 +129,12 @@ function checkPackage(
     violations.push({ rule: 'package-undeclared', file, message: `${name} is not in ${where}` });
   }
   const owner = OWNERS.find(({ packages }) => packages.test(name));
-  if (owner !== undefined && !development && roomOf(file) !== owner.room) {
-    violations.push({ rule: 'package-owner', file, message: `only ${owner.room} may import ${name}` });
+  if (owner !== undefined && !development && !owner.rooms.includes(roomOf(file))) {
+    violations.push({
+      rule: 'package-owner',
+      file,
+      message: `only ${owner.rooms.join(' and ')} may import ${name}`,
+    });
   }
 }
 
@@ -145,9 +161,11 @@ function findCycle(edges: ReadonlyMap<string, ReadonlySet<string>>): string[] | 
 export function findImportViolations(files: SourceFiles, manifest: PackageManifest): ImportViolation[] {
   const violations: ImportViolation[] = [];
   const edges = new Map<string, Set<string>>();
+  const unused = new Set(Object.keys(manifest.dependencies));
   for (const [file, source] of files) {
     for (const specifier of importsOf(source)) {
       if (!/^[.#]/.test(specifier)) {
+        unused.delete(packageOf(specifier));
         checkPackage(file, specifier, manifest, violations);
         continue;
       }
@@ -157,6 +175,9 @@ export function findImportViolations(files: SourceFiles, manifest: PackageManife
         edges.set(from, (edges.get(from) ?? new Set()).add(to));
       }
     }
+  }
+  for (const name of unused) {
+    violations.push({ rule: 'package-unused', file: 'package.json', message: `no file imports ${name}` });
   }
   const cycle = findCycle(edges);
   if (cycle !== undefined) {

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DocumentedProject, findDocumentProblems } from './check-docs.ts';
 import { findImportViolations } from './check-imports.ts';
+import { findLicenceProblems, type LockFile } from './check-licences.ts';
 import { findSourceProblems } from './check-source.ts';
 import { readSourceFiles } from './source-files.ts';
 
@@ -47,6 +48,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
       ({ rule, file, message }) => `${file}: ${rule}: ${message}`,
     ),
   source: () => findSourceProblems(readSourceFiles(root, '.ts')),
+  licences: () =>
+    findLicenceProblems(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as LockFile),
   docs: () => findDocumentProblems(readSourceFiles(root, '.md'), { root, manifest }),
 };
 

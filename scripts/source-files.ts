@@ -25,7 +25,7 @@ export function readSourceFiles(root: string, extension: string): SourceFiles {
   return files;
 }
 
-/** Tests and what only tests import: x.test.ts, test-x.ts, and suites that run over several subjects (contract/). */
+/** Tests and what only tests import: x.test.ts, test-x.ts, and what stands in contract/, fixtures/ or testing/. */
 export function isTestFile(path: string): boolean {
-  return /\.test\.ts$|(^|\/)test-[\w-]+\.ts$|(^|\/)contract\//.test(path);
+  return /\.test\.ts$|(^|\/)test-[\w-]+\.ts$|(^|\/)(contract|fixtures|testing)\//.test(path);
 }
