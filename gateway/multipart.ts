@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import busboy from 'busboy';
-import { invalidField, toFault } from '#lib/fault/fault.ts';
+import { type Fault, invalidField, toFault } from '#lib/fault/fault.ts';
 
 export interface MultipartHandlers {
   /** Called for one file at a time; must read the stream to its end or throw. */
@@ -46,6 +46,8 @@ export async function readMultipart(
     }
   });
   parser.on('file', (name, stream, { mimeType }) => {
+    // A file that is cut off, or that nobody reads after a failure, says so on its own stream.
+    stream.on('error', (error) => fail(broken(error)));
     filesDone = filesDone.then(() => handlers.onFile(name, mimeType, stream));
     filesDone.catch(fail);
   });
@@ -70,6 +72,15 @@ export async function readMultipart(
   body.pipe(parser);
   await parsed;
   await filesDone;
+}
+
+function broken(cause: unknown): Fault {
+  return invalidField(
+    'MULTIPART_BROKEN',
+    'body',
+    'is not well-formed multipart/form-data, or ends early',
+    cause,
+  );
 }
 
 function createParser(contentType: string, limits: busboy.Limits): busboy.Busboy {
