@@ -58,37 +58,42 @@ export async function createAssetCache(objects: ObjectStore, config: AssetCacheC
   let usedBytes = 0;
 
   async function evict(entry: Entry): Promise<void> {
-    if (entries.get(entry.sha256) === entry) entries.delete(entry.sha256);
+    if (entries.get(entry.sha256) !== entry) return;
+    entries.delete(entry.sha256);
     clearTimeout(entry.expiry);
     entry.cancel.abort();
+    await Promise.allSettled([entry.download]);
     await rm(entry.path, { force: true });
     usedBytes -= entry.sizeBytes;
   }
 
-  async function makeRoom(sizeBytes: number): Promise<void> {
+  /** Removes what was not used for longest until everything fits, what is being opened included. */
+  async function makeRoom(neededBytes: number): Promise<void> {
     for (const entry of [...entries.values()]) {
-      if (usedBytes + sizeBytes <= limitBytes) return;
+      if (usedBytes <= limitBytes) return;
       if (entry.userCount === 0) await evict(entry);
     }
-    if (usedBytes + sizeBytes <= limitBytes) return;
+    if (usedBytes <= limitBytes) return;
     throw new Fault('saturated', 'CACHE_FULL', 'the asset cache is full of files in use; raise its limit', {
       retryAfterMs: 5_000,
-      metadata: { limitBytes: String(limitBytes), neededBytes: String(sizeBytes) },
+      metadata: { limitBytes: String(limitBytes), neededBytes: String(neededBytes) },
     });
   }
 
   function startDownload(info: ObjectInfo): Entry {
-    const cancel = new AbortController();
     const { sha256, sizeBytes } = info.chunks;
+    const cancel = new AbortController();
     const path = join(folder, `${sha256}-${randomBytes(4).toString('hex')}`);
+    usedBytes += sizeBytes;
     const download = makeRoom(sizeBytes).then(() => downloadTo(objects, info, path, cancel.signal));
     const entry: Entry = { sha256, sizeBytes, path, download, cancel, userCount: 0, expiry: undefined };
     entries.set(sha256, entry);
-    usedBytes += sizeBytes;
-    download.catch(() =>
-      evict(entry).catch((error: unknown) => reportStray(error, 'removing a failed download')),
-    );
+    download.catch(() => evictLater(entry));
     return entry;
+  }
+
+  function evictLater(entry: Entry): void {
+    evict(entry).catch((error: unknown) => reportStray(error, 'removing a cached file'));
   }
 
   function release(entry: Entry): void {
@@ -96,9 +101,7 @@ export async function createAssetCache(objects: ObjectStore, config: AssetCacheC
     if (entry.userCount > 0 || entries.get(entry.sha256) !== entry) return;
     entries.delete(entry.sha256);
     entries.set(entry.sha256, entry);
-    const remove = (): void =>
-      void evict(entry).catch((error: unknown) => reportStray(error, 'removing a cached file'));
-    entry.expiry = setTimeout(remove, idleMs).unref();
+    entry.expiry = setTimeout(() => evictLater(entry), idleMs).unref();
   }
 
   return {

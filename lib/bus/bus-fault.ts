@@ -52,21 +52,26 @@ const MISSING: Meaning = {
   message: 'the store holds no such entry',
 };
 
-/** JetStream API error codes (nats-server, server/errors.json). */
+/** JetStream API error codes (nats-server 2.9.10, server/errors.json). */
 const BY_API_CODE: ReadonlyMap<number, Meaning> = new Map([
+  [10_002, STORE_FULL], // resource limits exceeded for account
   [10_008, LOST], // JetStream system temporarily unavailable
-  [10_009, LOST], // JetStream cluster: no leader
+  [10_009, LOST], // JetStream cluster can not handle request: no leader
   [10_014, TOPOLOGY_MISSING], // consumer not found
   [10_023, STORE_FULL], // insufficient resources
-  [10_028, STORE_FULL], // resource limits exceeded for account
+  [10_028, STORE_FULL], // insufficient memory resources available
   [10_037, MISSING], // no message found
   [10_039, NO_RESPONDERS], // JetStream not enabled for account
+  [10_043, MISSING], // sequence not found
   [10_047, STORE_FULL], // insufficient storage resources available
   [10_054, TOO_LARGE], // message size exceeds maximum allowed
   [10_059, TOPOLOGY_MISSING], // stream not found
   [10_071, STALE], // wrong last sequence
   [10_076, NO_RESPONDERS], // JetStream not enabled
-  [10_077, STORE_FULL], // the store failed: maximum bytes or messages exceeded, or no space on the device
+  [10_077, STORE_FULL], // the store failed: maximum messages or bytes exceeded, or no space on the device
+  [10_097, TOO_LARGE], // header size exceeds maximum allowed of 64k
+  [10_118, LOST], // stream is offline
+  [10_119, LOST], // consumer is offline
 ]);
 
 const BY_CODE: ReadonlyMap<string, Meaning> = new Map([

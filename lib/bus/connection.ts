@@ -44,6 +44,10 @@ export interface Bus {
    * Throws a Fault: BUS_LOST when the patience ended, BUS_CLOSED, or what the server's answer means.
    */
   call<T>(during: string, exchange: () => Promise<T>, patience?: CallPatience): Promise<T>;
+  /** Calls the listener for each message on a core NATS subject; some may be missed. Returns how to stop that. */
+  listen(subject: string, listener: () => void): () => void;
+  /** Publishes an empty message on a core NATS subject, if the server is there. */
+  tell(subject: string): void;
   /** Sends what is buffered, ends the subscriptions and closes. Closes hard when that takes longer than `limitMs`. */
   drain(limitMs?: number): Promise<void>;
   /** The client's own objects. For lib/bus alone. */
@@ -209,6 +213,16 @@ async function createBus(nats: NatsConnection, config: BusConfig, deps: BusDeps)
       return () => reconnectListeners.delete(listener);
     },
     call,
+    listen(subject, listener) {
+      if (closed.signal.aborted) throw closed.signal.reason;
+      const subscription = nats.subscribe(subject, { callback: listener });
+      return () => {
+        if (!nats.isClosed()) subscription.unsubscribe();
+      };
+    },
+    tell(subject) {
+      if (link.up && !nats.isDraining()) nats.publish(subject);
+    },
     drain,
     nats,
     jetstream: nats.jetstream({ timeout: requestTimeoutMs }),

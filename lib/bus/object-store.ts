@@ -9,7 +9,7 @@
  * needs them, and needs no consumer on the server.
  */
 import { createHash } from 'node:crypto';
-import { headers, JsHeaders, nuid } from 'nats';
+import { headers, JsHeaders, nuid, type PubAck } from 'nats';
 import { Fault, toFault } from '#lib/fault/fault.ts';
 import { reportStray } from '#lib/flow/stray.ts';
 import { isStale } from './bus-fault.ts';
@@ -22,11 +22,12 @@ import {
   type ObjectInfo,
   type WrittenChunks,
 } from './object-info.ts';
+import { rechunk } from './rechunk.ts';
 import { readDirectly, readMessage } from './stored-message.ts';
-import { objectStream } from './topology.ts';
+import { OBJECT_CHUNK_BYTES, objectStream } from './topology.ts';
 
 export interface ObjectStoreConfig {
-  /** Size of a chunk; below the server's max_payload with 1 KiB to spare. */
+  /** Size of a chunk, at most OBJECT_CHUNK_BYTES; less when the server's max_payload is smaller. */
   readonly chunkBytes?: number;
 }
 
@@ -87,11 +88,10 @@ export interface ObjectStore {
   names(prefix: string): Promise<string[]>;
 }
 
-/** Between the speed of large chunks and what one slot of a buffer may hold: 256 KiB reached 200 MB/s on loopback. */
-const DEFAULT_CHUNK_BYTES = 256 * 1024;
+const HEADER_ALLOWANCE_BYTES = 1024;
 
 export function createObjectStore(bus: Bus, bucket: string, config: ObjectStoreConfig = {}): ObjectStore {
-  const chunkBytes = config.chunkBytes ?? DEFAULT_CHUNK_BYTES;
+  const chunkBytes = config.chunkBytes ?? OBJECT_CHUNK_BYTES;
   const stream = objectStream(bucket);
   const { streams } = bus.manager;
   const chunkSubject = (id: string): string => `$O.${bucket}.C.${id}`;
@@ -110,27 +110,32 @@ export function createObjectStore(bus: Bus, bucket: string, config: ObjectStoreC
 
   async function write(bytes: AsyncIterable<Uint8Array>, options: WriteOptions = {}): Promise<WrittenChunks> {
     const id = nuid.next();
+    const size = Math.min(chunkBytes, (bus.nats.info?.max_payload ?? chunkBytes) - HEADER_ALLOWANCE_BYTES);
     const hash = createHash('sha256');
     const sequences: number[] = [];
     let sizeBytes = 0;
+    let inFlight: Promise<PubAck> | undefined;
     try {
-      for await (const chunk of rechunk(bytes, chunkBytes)) {
+      for await (const chunk of rechunk(bytes, size, options.signal)) {
         sizeBytes += chunk.length;
         if (options.limit !== undefined && sizeBytes > options.limit.bytes) throw options.limit.fault();
         hash.update(chunk);
         // The message id makes a chunk whose answer was lost count once.
         const publishOptions = { msgID: `${id}.${sequences.length}` };
-        const publish = () => bus.jetstream.publish(chunkSubject(id), chunk, publishOptions);
-        const { signal } = options;
-        sequences.push(
-          (await bus.call('storing an object', publish, signal === undefined ? {} : { signal })).seq,
-        );
+        const publish = () => {
+          inFlight = bus.jetstream.publish(chunkSubject(id), chunk, publishOptions);
+          return inFlight;
+        };
+        const ack = await bus.call('storing an object', publish, patienceOf(options.signal));
+        sequences.push(ack.seq);
       }
     } catch (error) {
+      // What is on its way would otherwise arrive after the sweep.
+      await Promise.allSettled([inFlight]);
       await sweep(id);
       throw error;
     }
-    return { id, sequences, sizeBytes, chunkBytes, sha256: hash.digest('hex') };
+    return { id, sequences, sizeBytes, chunkBytes: size, sha256: hash.digest('hex') };
   }
 
   async function publishInfo(
@@ -250,27 +255,10 @@ export function createObjectStore(bus: Bus, bucket: string, config: ObjectStoreC
   };
 }
 
-function corrupt(): Fault {
-  return new Fault('corrupt', 'OBJECT_CORRUPT', 'the stored file is damaged');
+function patienceOf(signal: AbortSignal | undefined): CallPatience {
+  return signal === undefined ? {} : { signal };
 }
 
-/** The same bytes in pieces of exactly `chunkBytes`, the last one shorter. */
-async function* rechunk(source: AsyncIterable<Uint8Array>, chunkBytes: number): AsyncGenerator<Uint8Array> {
-  let buffer = Buffer.allocUnsafe(chunkBytes);
-  let filled = 0;
-  for await (const piece of source) {
-    for (let taken = 0; taken < piece.length; ) {
-      const part = piece.subarray(taken, taken + chunkBytes - filled);
-      buffer.set(part, filled);
-      filled += part.length;
-      taken += part.length;
-      if (filled === chunkBytes) {
-        yield buffer;
-        // The client may still hold the one before.
-        buffer = Buffer.allocUnsafe(chunkBytes);
-        filled = 0;
-      }
-    }
-  }
-  if (filled > 0) yield buffer.subarray(0, filled);
+function corrupt(): Fault {
+  return new Fault('corrupt', 'OBJECT_CORRUPT', 'the stored file is damaged');
 }

@@ -52,6 +52,9 @@ export interface AttemptOptions {
   readonly stop: AbortSignal;
 }
 
+/** Reasons of `lostClaim`: the render is not this attempt's to make any more. */
+const CLAIM_LOST = new Set(['RENDER_CANCELLED', 'RENDER_ENDED', 'RENDER_NOT_FOUND', 'RENDER_SUPERSEDED']);
+
 export async function runAttempt(deps: AttemptDeps, options: AttemptOptions): Promise<Outcome> {
   const { tenant, render } = options.record;
   const attempt = render.attemptCount;
@@ -66,7 +69,10 @@ export async function runAttempt(deps: AttemptDeps, options: AttemptOptions): Pr
     try {
       await work();
     } catch (error) {
-      if (!during.aborted) deps.onError(toFault(error));
+      const fault = toFault(error);
+      if (during.aborted) return;
+      if (CLAIM_LOST.has(fault.reason)) lost.abort(fault);
+      else deps.onError(fault);
     }
   }
 
@@ -87,9 +93,7 @@ export async function runAttempt(deps: AttemptDeps, options: AttemptOptions): Pr
   );
 
   const heartbeat = setInterval(check, options.heartbeatMs);
-  const cancelSubscription = deps.bus.nats.subscribe(`${CANCEL_SUBJECT}.${render.id}`, {
-    callback: () => check(),
-  });
+  const stopListening = deps.bus.listen(`${CANCEL_SUBJECT}.${render.id}`, check);
   try {
     const result = await options.handler({
       tenant,
@@ -110,7 +114,7 @@ export async function runAttempt(deps: AttemptDeps, options: AttemptOptions): Pr
   } finally {
     over.abort();
     clearInterval(heartbeat);
-    if (!deps.bus.closed.aborted) cancelSubscription.unsubscribe();
+    stopListening();
     await Promise.all([check.settled(), write.settled()]);
   }
 }

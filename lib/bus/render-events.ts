@@ -31,14 +31,16 @@ export interface RenderEvents {
    * Ends at once when that one is not after the sequence. Holds one event; what the caller does not ask for stays
    * on the server, where the oldest events of a render may be dropped; the last never is.
    *
+   * While the bus is away the watcher waits for it, as long as the signal lets it.
+   *
    * @param afterSequence zero for all events that are kept
-   * @throws Fault RENDER_NOT_FOUND, AFTER_SEQUENCE_INVALID, or BUS_LOST after the bus's patience
+   * @throws Fault RENDER_NOT_FOUND, AFTER_SEQUENCE_INVALID, BUS_CLOSED
    */
   watch(tenant: string, id: string, afterSequence: number, signal: AbortSignal): AsyncIterable<RenderEvent>;
 }
 
 const REVISION_HEADER = 'Talkmesh-Revision';
-const DEFAULT_LOOK_EVERY_MS = 5_000;
+const DEFAULT_LOOK_EVERY_MS = 15_000;
 
 interface LoggedEvent {
   readonly sequence: number;
@@ -95,23 +97,24 @@ export function createRenderEvents(
         'must be zero or the sequence of an event',
       );
     }
-    await records.get(tenant, id, { signal });
+    const patience = { signal, patienceMs: Number.POSITIVE_INFINITY };
+    await records.get(tenant, id, patience);
     const subject = eventSubject(tenant, id);
     const wake = createWake(bus, subject);
     try {
       for (let sequence = afterSequence; ; ) {
         wake.reset();
-        const event = await read({ seq: sequence + 1, next_by_subj: subject }, { signal });
+        const event = await read({ seq: sequence + 1, next_by_subj: subject }, patience);
         if (event !== undefined) {
           const decoded = decodeEvent(event);
           sequence = event.sequence;
           yield decoded;
           if (isEnded(decoded.render?.state ?? 0)) return;
-        } else if ((await endIsLogged(tenant, id, subject, sequence, signal)) === 'before') {
-          return;
-        } else {
-          await wake.wait(lookEveryMs, signal);
+          continue;
         }
+        const end = await whereIsTheEnd(tenant, id, subject, sequence, patience);
+        if (end === 'before') return;
+        if (end === 'ahead') await wake.wait(lookEveryMs, signal);
       }
     } finally {
       wake.close();
@@ -119,20 +122,20 @@ export function createRenderEvents(
   }
 
   /**
-   * Whether the render's end is in the log, at or before the sequence or after it. An end that a process recorded
+   * Whether the render's end is to come, or in the log: at or before the sequence, or after it. An end that a process recorded
    * but did not live to log, or that expired, is logged now.
    */
-  async function endIsLogged(
+  async function whereIsTheEnd(
     tenant: string,
     id: string,
     subject: string,
     sequence: number,
-    signal: AbortSignal,
-  ): Promise<'no' | 'before' | 'after'> {
-    const record = await records.get(tenant, id, { signal });
-    if (!isEnded(record.render.state)) return 'no';
-    await publish(record, { signal });
-    const last = await read({ last_by_subj: subject }, { signal });
+    patience: CallPatience,
+  ): Promise<'ahead' | 'before' | 'after'> {
+    const record = await records.get(tenant, id, patience);
+    if (!isEnded(record.render.state)) return 'ahead';
+    await publish(record, patience);
+    const last = await read({ last_by_subj: subject }, patience);
     return last !== undefined && last.sequence <= sequence ? 'before' : 'after';
   }
 
@@ -150,24 +153,22 @@ function createWake(
 } {
   let woken = new AbortController();
   const wakeUp = (): void => woken.abort();
-  const subscription = bus.nats.subscribe(subject, { callback: wakeUp });
-  const stopListening = bus.onReconnect(wakeUp);
+  const stopHearing = bus.listen(subject, wakeUp);
+  const stopWatching = bus.onReconnect(wakeUp);
   return {
     reset() {
       if (woken.signal.aborted) woken = new AbortController();
     },
     async wait(limitMs, signal) {
-      const stop = AbortSignal.any([woken.signal, signal]);
-      if (bus.closed.aborted) throw bus.closed.reason;
       try {
-        await sleep(limitMs, stop);
+        await sleep(limitMs, AbortSignal.any([woken.signal, signal, bus.closed]));
       } catch (error) {
-        if (signal.aborted) throw error;
+        if (!woken.signal.aborted) throw error;
       }
     },
     close() {
-      stopListening();
-      subscription.unsubscribe();
+      stopHearing();
+      stopWatching();
     },
   };
 }

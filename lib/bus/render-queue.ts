@@ -28,8 +28,8 @@ export interface Delivery {
   working(): void;
   /** The render needs no more work. Resolves when the server knows. */
   done(): Promise<void>;
-  /** Like `done`, because it was given up; the reason goes to the server's advisory. */
-  terminate(reason: string): Promise<void>;
+  /** Like `done`, because it was given up: the server sends an advisory. */
+  terminate(): Promise<void>;
   /** Deliver again, to any worker, not before the delay. */
   again(delayMs: number): Promise<void>;
 }
@@ -96,7 +96,8 @@ export function createRenderQueue(bus: Bus, config: RenderQueueConfig = {}): Ren
         if (!bus.nats.isClosed() && !bus.nats.isDraining()) message.respond('+WPI');
       },
       done: () => settle(message, '+ACK', 'settling a render'),
-      terminate: (reason) => settle(message, `+TERM ${reason}`, 'giving a render up'),
+      // With a reason behind it, nats-server before 2.10.4 does not know the word.
+      terminate: () => settle(message, '+TERM', 'giving a render up'),
       again: (delayMs) =>
         settle(message, `-NAK {"delay":${nanos(Math.max(1, Math.round(delayMs)))}}`, 'putting a render back'),
     };
@@ -107,7 +108,7 @@ export function createRenderQueue(bus: Bus, config: RenderQueueConfig = {}): Ren
     if (message === undefined) return;
     const delivery = toDelivery(message);
     if (delivery !== undefined) return await options.handle(delivery);
-    await settle(message, '+TERM MESSAGE_MALFORMED', 'refusing a message');
+    await settle(message, '+TERM', 'refusing a message');
     throw new Fault(
       'invalid',
       'MESSAGE_MALFORMED',
@@ -137,8 +138,17 @@ export function createRenderQueue(bus: Bus, config: RenderQueueConfig = {}): Ren
     },
 
     async remove(tenant, renderId) {
-      const filter = `${RENDERS_SUBJECT}.${checkTenant(tenant)}.${renderId}`;
-      await bus.call('taking a render out of the queue', () => streams.purge(RENDERS_STREAM, { filter }));
+      // Not by a purge of the subject: nats-server 2.9 then skips every message that waits.
+      const query = { last_by_subj: `${RENDERS_SUBJECT}.${checkTenant(tenant)}.${renderId}` };
+      const during = 'taking a render out of the queue';
+      const message = await readMessage(bus, RENDERS_STREAM, query, during);
+      if (message === undefined) return;
+      try {
+        await bus.call(during, () => streams.deleteMessage(RENDERS_STREAM, message.seq, false));
+      } catch (error) {
+        // A worker settled it first. The server has no code of its own for that.
+        if ((await readMessage(bus, RENDERS_STREAM, { seq: message.seq }, during)) !== undefined) throw error;
+      }
     },
 
     async consume(options) {

@@ -3,6 +3,7 @@
  * the event log and the queue, in that order. Whatever of it a crash cuts off, the next delivery completes.
  */
 import { timestampMs } from '@bufbuild/protobuf/wkt';
+import { RenderState } from '#gen/talkmesh/render/v1/render_pb.ts';
 import { DEFAULT_NAK_BACKOFF, dispositionOf, type NakBackoff } from '#lib/fault/disposition.ts';
 import { Fault, isFault, toFault } from '#lib/fault/fault.ts';
 import { sleep } from '#lib/flow/abortable.ts';
@@ -150,8 +151,7 @@ export async function runRenderWorker(
 
   async function conclude(delivery: Delivery, ended: RenderRecord): Promise<void> {
     await deps.events.publish(ended, patience());
-    const reason = ended.render.error?.reason;
-    await (reason === undefined ? delivery.done() : delivery.terminate(reason));
+    await (ended.render.state === RenderState.FAILED ? delivery.terminate() : delivery.done());
   }
 
   /** Changes the record. Undefined when others have settled the render, or have taken it over. */
@@ -184,7 +184,7 @@ export async function runRenderWorker(
 
   async function setOrphanAside(delivery: Delivery): Promise<void> {
     if (Date.now() - delivery.queuedAtMs < ORPHAN_AFTER_MS) return await delivery.again(ORPHAN_PAUSE_MS);
-    await delivery.terminate('RECORD_MISSING');
+    await delivery.terminate();
     onError(
       new Fault('missing', 'RECORD_MISSING', 'a queued render had no record; it was removed from the queue'),
     );

@@ -12,7 +12,7 @@ import {
   type CreateRenderRequest,
   CreateRenderRequestSchema,
 } from '#gen/talkmesh/render/v1/render_service_pb.ts';
-import { invalidField } from '#lib/fault/fault.ts';
+import { invalidField, toFault } from '#lib/fault/fault.ts';
 import type { Bus } from './connection.ts';
 import { cancelled } from './render-changes.ts';
 import type { RenderEvents } from './render-events.ts';
@@ -72,7 +72,10 @@ export function createRenders({ bus, records, queue, events }: RendersDeps): Ren
       // Queued before it is recorded: what this process does not live to record was never promised to anybody,
       // whereas a record without a message would wait for ever.
       await queue.enqueue(tenant, id, headers);
-      const record = await records.insert(tenant, newRender(id, request));
+      const record = await records.insert(tenant, newRender(id, request)).catch(async (error: unknown) => {
+        if (toFault(error).kind === 'saturated') await queue.remove(tenant, id);
+        throw error;
+      });
       await events.publish(record);
       return { render: record.render, replayed: id !== freshId };
     },
@@ -89,7 +92,7 @@ export function createRenders({ bus, records, queue, events }: RendersDeps): Ren
     async cancel(tenant, id) {
       const record = await records.update(tenant, id, cancelled);
       if (record.render.state !== RenderState.CANCELLED) return record.render;
-      bus.nats.publish(`${CANCEL_SUBJECT}.${id}`);
+      bus.tell(`${CANCEL_SUBJECT}.${id}`);
       await events.publish(record);
       await queue.remove(tenant, id);
       return record.render;

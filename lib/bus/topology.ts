@@ -17,7 +17,7 @@ import type { Bus } from './connection.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-const MIB = 1 << 20;
+const DUPLICATE_WINDOW_MS = 120_000;
 
 export const RENDERS_STREAM = 'TALKMESH_RENDERS';
 export const RENDERS_SUBJECT = 'talkmesh.renders';
@@ -30,44 +30,64 @@ export const RECORDS_BUCKET = 'talkmesh_renders';
 export const ASSETS_BUCKET = 'talkmesh_assets';
 export const RESULTS_BUCKET = 'talkmesh_results';
 
-/** Limits of one store. A message older than `maxAgeMs` is deleted by the server. */
-export interface StoreLimits {
-  readonly maxAgeMs?: number;
-  /** Bytes on disk; what does not fit is refused with STORE_FULL. -1 leaves it to the server's own limit. */
-  readonly maxBytes?: number;
-}
-
+/**
+ * How much is kept. All limits are counts of messages, as nats-server before 2.10 does not hold to a limit in bytes:
+ * near it, a message that should be refused may instead push out the oldest one, silently.
+ */
 export interface TopologyConfig {
   /** Copies of everything: 1 on a single server, 3 or 5 in a cluster. */
   readonly replicas?: 1 | 3 | 5;
   /** Waiting and running renders, as references. */
-  readonly renders?: StoreLimits & {
+  readonly renders?: {
+    readonly maxAgeMs?: number;
+    /** Renders in the queue; one more is refused with STORE_FULL. */
+    readonly maxCount?: number;
     /** A delivery without a heartbeat for this long goes to another worker. */
     readonly ackWaitMs?: number;
     /** Renders in the hands of workers at once, over the whole mesh. */
     readonly maxRunning?: number;
   };
   /** Render records and idempotency keys. */
-  readonly records?: StoreLimits;
+  readonly records?: {
+    /** Since the last change. */
+    readonly maxAgeMs?: number;
+    /** Records and keys together; one more is refused with STORE_FULL. */
+    readonly maxCount?: number;
+  };
   /** Progress of renders. When full, the oldest events go: they can be missed, records cannot. */
-  readonly events?: StoreLimits & {
+  readonly events?: {
+    readonly maxAgeMs?: number;
+    readonly maxCount?: number;
     /** Events kept of one render. */
     readonly maxPerRender?: number;
   };
   /** Uploaded faces and voices. */
-  readonly assets?: StoreLimits;
+  readonly assets?: FileLimits;
   /** Videos, segment checkpoints and landmark tracks. */
-  readonly results?: StoreLimits;
+  readonly results?: FileLimits;
+}
+
+/** Limits of an object store. A file is deleted by the server when it is older than `maxAgeMs`. */
+export interface FileLimits {
+  readonly maxAgeMs?: number;
+  /**
+   * Bytes of all files, counted as chunks of OBJECT_CHUNK_BYTES and one for each name; what does not fit is refused
+   * with STORE_FULL. Default: what the server's own limit allows.
+   */
+  readonly maxBytes?: number;
 }
 
 export const TOPOLOGY_DEFAULTS = {
   replicas: 1,
-  renders: { maxAgeMs: 7 * DAY_MS, maxBytes: 64 * MIB, ackWaitMs: 15_000, maxRunning: 1_000 },
-  records: { maxAgeMs: 7 * DAY_MS, maxBytes: 128 * MIB },
-  events: { maxAgeMs: 2 * DAY_MS, maxBytes: 128 * MIB, maxPerRender: 500 },
-  assets: { maxAgeMs: 7 * DAY_MS, maxBytes: -1 },
-  results: { maxAgeMs: 7 * DAY_MS, maxBytes: -1 },
+  renders: { maxAgeMs: 7 * DAY_MS, maxCount: 100_000, ackWaitMs: 15_000, maxRunning: 1_000 },
+  records: { maxAgeMs: 7 * DAY_MS, maxCount: 200_000 },
+  events: { maxAgeMs: 2 * DAY_MS, maxCount: 500_000, maxPerRender: 500 },
+  assets: { maxAgeMs: 7 * DAY_MS },
+  results: { maxAgeMs: 7 * DAY_MS },
 } as const satisfies TopologyConfig;
+
+/** Size of a chunk of an object: between speed (200 MB/s on loopback) and what a reader holds. */
+export const OBJECT_CHUNK_BYTES = 256 * 1024;
 
 export const kvStream = (bucket: string): string => `KV_${bucket}`;
 export const kvSubject = (bucket: string, key: string): string => `$KV.${bucket}.${key}`;
@@ -79,54 +99,55 @@ type StreamPlan = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'subjects'
 const CHANGEABLE = [
   'subjects',
   'max_age',
+  'max_msgs',
   'max_bytes',
   'max_msgs_per_subject',
+  'duplicate_window',
   'discard',
   'num_replicas',
 ] as const;
 const FIXED = ['retention', 'storage'] as const;
 
 function streamPlans(config: TopologyConfig): StreamPlan[] {
-  const { renders, records, events, assets, results } = TOPOLOGY_DEFAULTS;
-  const common = {
+  const renders = { ...TOPOLOGY_DEFAULTS.renders, ...config.renders };
+  const records = { ...TOPOLOGY_DEFAULTS.records, ...config.records };
+  const events = { ...TOPOLOGY_DEFAULTS.events, ...config.events };
+  const common = (maxAgeMs: number, maxCount: number) => ({
     storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.New,
     num_replicas: config.replicas ?? TOPOLOGY_DEFAULTS.replicas,
-    duplicate_window: nanos(120_000),
-  };
-  const limits = (defaults: Required<StoreLimits>, given: StoreLimits | undefined) => ({
-    max_age: nanos(given?.maxAgeMs ?? defaults.maxAgeMs),
-    max_bytes: given?.maxBytes ?? defaults.maxBytes,
+    max_age: nanos(maxAgeMs),
+    max_msgs: maxCount,
+    max_bytes: -1,
+    // How long a repeated message id counts once; the server wants it no longer than the age.
+    duplicate_window: nanos(Math.min(maxAgeMs, DUPLICATE_WINDOW_MS)),
   });
   const objectStore = (
     bucket: string,
-    defaults: Required<StoreLimits>,
-    given: StoreLimits | undefined,
+    defaults: { maxAgeMs: number },
+    limits: FileLimits = {},
   ): StreamPlan => ({
-    ...common,
-    ...limits(defaults, given),
+    ...common(
+      limits.maxAgeMs ?? defaults.maxAgeMs,
+      limits.maxBytes === undefined ? -1 : Math.floor(limits.maxBytes / OBJECT_CHUNK_BYTES),
+    ),
     name: objectStream(bucket),
     subjects: [`$O.${bucket}.C.>`, `$O.${bucket}.M.>`],
-    retention: RetentionPolicy.Limits,
-    discard: DiscardPolicy.New,
     allow_rollup_hdrs: true,
     allow_direct: true,
   });
   return [
     {
-      ...common,
-      ...limits(renders, config.renders),
+      ...common(renders.maxAgeMs, renders.maxCount),
       name: RENDERS_STREAM,
       subjects: [`${RENDERS_SUBJECT}.*.*`],
       retention: RetentionPolicy.Workqueue,
-      discard: DiscardPolicy.New,
     },
     {
-      ...common,
-      ...limits(records, config.records),
+      ...common(records.maxAgeMs, records.maxCount),
       name: kvStream(RECORDS_BUCKET),
       subjects: [kvSubject(RECORDS_BUCKET, '>')],
-      retention: RetentionPolicy.Limits,
-      discard: DiscardPolicy.New,
       max_msgs_per_subject: 1,
       deny_delete: true,
       allow_rollup_hdrs: true,
@@ -134,17 +155,15 @@ function streamPlans(config: TopologyConfig): StreamPlan[] {
       allow_direct: false,
     },
     {
-      ...common,
-      ...limits(events, config.events),
+      ...common(events.maxAgeMs, events.maxCount),
       name: EVENTS_STREAM,
       subjects: [`${EVENTS_SUBJECT}.*.*`],
-      retention: RetentionPolicy.Limits,
       discard: DiscardPolicy.Old,
-      max_msgs_per_subject: config.events?.maxPerRender ?? events.maxPerRender,
+      max_msgs_per_subject: events.maxPerRender,
       allow_direct: true,
     },
-    objectStore(ASSETS_BUCKET, assets, config.assets),
-    objectStore(RESULTS_BUCKET, results, config.results),
+    objectStore(ASSETS_BUCKET, TOPOLOGY_DEFAULTS.assets, config.assets),
+    objectStore(RESULTS_BUCKET, TOPOLOGY_DEFAULTS.results, config.results),
   ];
 }
 

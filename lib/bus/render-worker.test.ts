@@ -1,0 +1,455 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type RenderEvent, RenderState } from '#gen/talkmesh/render/v1/render_pb.ts';
+import { Fault } from '#lib/fault/fault.ts';
+import { sleep } from '#lib/flow/abortable.ts';
+import type { RenderHandler, RenderTask } from './render-attempt.ts';
+import { newRenderId } from './render-id.ts';
+import { type RenderWorkerConfig, runRenderWorker } from './render-worker.ts';
+import {
+  collect,
+  createStores,
+  faultOf,
+  type RenderStores,
+  renderRequest,
+  startTestBus,
+  type TestBus,
+  until,
+} from './test-bus.ts';
+
+const { QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED } = RenderState;
+const MADE = { mediaType: 'video/mp4', sizeBytes: 7n };
+const QUICK = { heartbeatMs: 200, drainMs: 50, retryBackoff: { baseMs: 10, maxMs: 40 } };
+
+let test: TestBus;
+let stores: RenderStores;
+let stops: (() => Promise<void>)[] = [];
+let processes: ChildProcess[] = [];
+
+beforeAll(async () => {
+  test = await startTestBus({ renders: { ackWaitMs: 1_000 } });
+  stores = createStores(test.bus);
+});
+afterEach(async () => {
+  for (const child of processes) child.kill('SIGKILL');
+  for (const stop of stops) await stop();
+  stops = [];
+  processes = [];
+  expect(await stores.queue.depth()).toEqual({ waitingCount: 0, heldCount: 0, oldestWaitingMs: 0 });
+});
+afterAll(() => test.close());
+
+interface RunningWorker {
+  readonly faults: Fault[];
+  stop(): Promise<void>;
+}
+
+function startWorker(
+  handler: RenderHandler,
+  config: Partial<RenderWorkerConfig> = {},
+  on = stores,
+): RunningWorker {
+  const faults: Fault[] = [];
+  const stopping = new AbortController();
+  const deps = { ...on, handler, onError: (fault: Fault) => void faults.push(fault) };
+  const working = runRenderWorker({ concurrency: 2, ...QUICK, ...config }, deps, stopping.signal);
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await working;
+  };
+  stops.push(stop);
+  return { faults, stop };
+}
+
+interface WorkerProcess {
+  readonly child: ChildProcess;
+  readonly lines: string[];
+}
+
+function startWorkerProcess(mode: 'make' | 'hang' | 'crash'): WorkerProcess {
+  const { url, token } = test.server;
+  const script = join(import.meta.dirname, 'test-worker.ts');
+  const child = spawn(process.execPath, [script, url, token, mode], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+  processes.push(child);
+  return { child, lines };
+}
+
+async function submit(): Promise<string> {
+  return (await stores.renders.submit('acme', renderRequest())).render.id;
+}
+const ended = (id: string): Promise<RenderEvent[]> =>
+  collect(stores.renders.watch('acme', id, 0, AbortSignal.timeout(18_000)));
+const get = (id: string) => stores.renders.get('acme', id);
+const aborted = async (task: RenderTask) => {
+  await sleep(30_000, task.signal);
+  return MADE;
+};
+
+describe('runRenderWorker', () => {
+  it('makes a render, with the trace of its request, and tells how it goes', async () => {
+    const headers: (string | undefined)[] = [];
+    startWorker(async (task) => {
+      headers.push(task.headers.get('traceparent'));
+      expect(task).toMatchObject({ tenant: 'acme', attempt: 1, render: { sourceAssetId: 'sha256:face' } });
+      for (let frameCount = 1; frameCount <= 3; frameCount++) {
+        task.report({ frameCount, expectedFrameCount: 3 });
+        await sleep(40);
+      }
+      return MADE;
+    });
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const { render } = await stores.renders.submit('acme', renderRequest(), { traceparent });
+    const events = await ended(render.id);
+    expect(headers).toEqual([traceparent]);
+    expect(events.map((event) => event.render?.state)).toEqual([
+      QUEUED,
+      RUNNING,
+      RUNNING,
+      RUNNING,
+      RUNNING,
+      SUCCEEDED,
+    ]);
+    expect(await get(render.id)).toMatchObject({
+      state: SUCCEEDED,
+      attemptCount: 1,
+      frameCount: 3n,
+      expectedFrameCount: 3n,
+      result: { mediaType: 'video/mp4', sizeBytes: 7n },
+    });
+  });
+
+  it('makes no more at once than it may, and each render once', async () => {
+    let now = 0;
+    let most = 0;
+    const made: string[] = [];
+    const handler: RenderHandler = async (task) => {
+      most = Math.max(most, ++now);
+      await sleep(20);
+      now -= 1;
+      made.push(task.renderId);
+      return MADE;
+    };
+    startWorker(handler, { concurrency: 3 });
+    const ids = await Promise.all(Array.from({ length: 20 }, submit));
+    await Promise.all(ids.map(ended));
+    expect(most).toBe(3);
+    expect(made.sort()).toEqual(ids.sort());
+  });
+
+  it('fails a render with the fault of its handler, and the trace', async () => {
+    startWorker(() => {
+      throw new Fault('invalid', 'NO_FACE_FOUND', 'source: shows no face', {
+        violations: [{ field: 'source_asset_id', description: 'shows no face' }],
+      });
+    });
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const { render } = await stores.renders.submit('acme', renderRequest(), { traceparent });
+    await ended(render.id);
+    expect(await get(render.id)).toMatchObject({
+      state: FAILED,
+      attemptCount: 1,
+      error: {
+        reason: 'NO_FACE_FOUND',
+        message: 'source: shows no face',
+        field: 'source_asset_id',
+        traceId: '0af7651916cd43dd8448eb211c80319c',
+      },
+    });
+  });
+
+  it('tells nobody what an unknown error says', async () => {
+    startWorker(() => Promise.reject(new Error('/home/somebody/face.mp4')));
+    const id = await submit();
+    await ended(id);
+    const { error } = await get(id);
+    expect(error?.reason).toBe('UNEXPECTED');
+    expect(error?.message).not.toContain('somebody');
+  });
+
+  it('tries again what may pass, and gives up when it does not', async () => {
+    const attempts: number[] = [];
+    startWorker(async (task) => {
+      attempts.push(task.attempt);
+      throw new Fault('unavailable', 'DENOISER_LOST', 'the denoiser went away');
+    });
+    const id = await submit();
+    await ended(id);
+    expect(attempts).toEqual([1, 2, 3, 4, 5]);
+    const render = await get(id);
+    expect(render).toMatchObject({
+      state: FAILED,
+      attemptCount: 5,
+      error: { reason: 'RENDER_DELIVERIES_EXHAUSTED' },
+    });
+    expect(render.error?.message).toContain('DENOISER_LOST');
+  });
+
+  it('keeps a render in the queue for as long as everything is busy, without counting it', async () => {
+    let free = false;
+    let refusals = 0;
+    const handler: RenderHandler = async () => {
+      if (free) return MADE;
+      refusals += 1;
+      throw new Fault('saturated', 'NO_DENOISER_FREE', 'all denoisers are busy');
+    };
+    startWorker(handler, { maxAttempts: 2, saturatedBackoff: { baseMs: 10, maxMs: 20 } });
+    const id = await submit();
+    await until(() => refusals > 6);
+    expect([QUEUED, RUNNING]).toContain((await get(id)).state);
+    free = true;
+    await ended(id);
+    expect((await get(id)).state).toBe(SUCCEEDED);
+  });
+
+  it('cancels what is being made, soon', async () => {
+    const reasons: unknown[] = [];
+    const { faults } = startWorker(
+      async (task) => {
+        task.signal.addEventListener('abort', () => reasons.push(task.signal.reason));
+        return await aborted(task);
+      },
+      { heartbeatMs: 60_000 },
+    );
+    const id = await submit();
+    await until(async () => (await get(id)).state === RUNNING);
+    const begun = performance.now();
+    expect((await stores.renders.cancel('acme', id)).state).toBe(CANCELLED);
+    await until(() => reasons.length > 0);
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(reasons).toEqual([expect.objectContaining({ kind: 'cancelled', reason: 'RENDER_CANCELLED' })]);
+    expect((await ended(id)).at(-1)?.render?.state).toBe(CANCELLED);
+    expect(faults).toEqual([]);
+  });
+
+  it('notices a cancellation even when nobody tells it', async () => {
+    startWorker(aborted);
+    const id = await submit();
+    await until(async () => (await get(id)).state === RUNNING);
+    await stores.records.update('acme', id, (record) => ({
+      ...record,
+      render: { ...record.render, state: CANCELLED },
+    }));
+    expect((await ended(id)).at(-1)?.render?.state).toBe(CANCELLED);
+  });
+
+  it('leaves a render that ends while it is cancelled in exactly one end state', async () => {
+    startWorker(
+      async () => {
+        await sleep(Math.random() * 12);
+        return MADE;
+      },
+      { concurrency: 8 },
+    );
+    const ends = await Promise.all(
+      Array.from({ length: 30 }, async () => {
+        const id = await submit();
+        await sleep(Math.random() * 30);
+        const answer = await stores.renders.cancel('acme', id);
+        const last = (await ended(id)).at(-1)?.render;
+        expect([SUCCEEDED, CANCELLED]).toContain(answer.state);
+        expect(last?.state).toBe(answer.state);
+        expect((await get(id)).state).toBe(answer.state);
+        return answer.state;
+      }),
+    );
+    expect(new Set(ends).size).toBe(2);
+  });
+
+  it('never begins a render that was cancelled while it waited, and takes it out of the queue', async () => {
+    const id = await submit();
+    const kept = await submit();
+    await stores.renders.cancel('acme', id);
+    expect((await stores.queue.depth()).waitingCount).toBe(1);
+    const made: string[] = [];
+    startWorker(async (task) => {
+      made.push(task.renderId);
+      return MADE;
+    });
+    await ended(kept);
+    expect(made).toEqual([kept]);
+    expect((await faultOf(stores.renders.cancel('other', id))).reason).toBe('RENDER_NOT_FOUND');
+  });
+
+  it('puts back what it has no time to finish, uncounted, and another worker goes on at once', async () => {
+    const first = startWorker(aborted);
+    const id = await submit();
+    await until(async () => (await get(id)).state === RUNNING);
+    await first.stop();
+    expect((await get(id)).state).toBe(QUEUED);
+    expect((await stores.records.get('acme', id)).chargedCount).toBe(0);
+    startWorker(async () => MADE);
+    const begun = performance.now();
+    await ended(id);
+    expect(performance.now() - begun).toBeLessThan(900);
+    expect(await get(id)).toMatchObject({ state: SUCCEEDED, attemptCount: 2 });
+  });
+
+  it('finishes what it can within the drain time', async () => {
+    const worker = startWorker(
+      async () => {
+        await sleep(200);
+        return MADE;
+      },
+      { drainMs: 5_000 },
+    );
+    const id = await submit();
+    await until(async () => (await get(id)).state === RUNNING);
+    const begun = performance.now();
+    await worker.stop();
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect((await get(id)).state).toBe(SUCCEEDED);
+  });
+
+  it('removes what is no render, and a render that was never recorded', async () => {
+    const { faults } = startWorker(async () => MADE);
+    await test.bus.jetstream.publish('talkmesh.renders.acme.poison', 'x');
+    await until(() => faults.length === 1);
+    expect(faults[0]).toMatchObject({ reason: 'MESSAGE_MALFORMED' });
+    const orphan = newRenderId();
+    await stores.queue.enqueue('acme', orphan);
+    await until(async () => (await stores.queue.depth()).heldCount === 1);
+    const id = await submit();
+    await ended(id);
+    await stores.queue.remove('acme', orphan);
+    await until(async () => (await stores.queue.depth()).heldCount === 0);
+  });
+
+  it('fails a render that waited too long', async () => {
+    const id = await submit();
+    await sleep(30);
+    startWorker(async () => MADE, { maxWaitMs: 20 });
+    await ended(id);
+    expect(await get(id)).toMatchObject({
+      state: FAILED,
+      attemptCount: 0,
+      error: { reason: 'RENDER_QUEUE_TIMEOUT' },
+    });
+  });
+});
+
+describe('a crash', () => {
+  it('of a worker process in the middle: another makes the render, once', async () => {
+    const first = startWorkerProcess('hang');
+    await until(() => first.lines.includes('ready'));
+    const id = await submit();
+    await until(() => first.lines.includes(`begins ${id} 1`));
+    first.child.kill('SIGKILL');
+    const second = startWorkerProcess('make');
+    await ended(id);
+    expect(second.lines).toEqual(['ready', `begins ${id} 2`, `makes ${id} 2`]);
+    expect(await get(id)).toMatchObject({ state: SUCCEEDED, attemptCount: 2, result: { sizeBytes: 2n } });
+  });
+
+  it('of every worker that begins it: the render fails and says so', async () => {
+    const id = await submit();
+    for (let attempt = 1; attempt <= 5; attempt++) {
+      const doomed = startWorkerProcess('crash');
+      await until(() => doomed.lines.includes(`begins ${id} ${attempt}`));
+    }
+    startWorker(async () => MADE);
+    const events = await ended(id);
+    expect(events.at(-1)?.render?.error?.reason).toBe('RENDER_DELIVERIES_EXHAUSTED');
+    expect(await get(id)).toMatchObject({ state: FAILED, attemptCount: 5 });
+  });
+
+  it('of the server in the middle: the render goes on and is made once', async () => {
+    const made: number[] = [];
+    const release = new AbortController();
+    startWorker(async (task) => {
+      for (let frameCount = 1; !release.signal.aborted; frameCount++) {
+        task.report({ frameCount, expectedFrameCount: 0 });
+        await sleep(50, task.signal);
+      }
+      made.push(task.attempt);
+      return MADE;
+    });
+    const id = await submit();
+    const waiting = await submit();
+    await until(async () => (await get(id)).frameCount > 2n);
+    test.crashServer();
+    await until(() => !test.bus.isConnected());
+    await until(() => test.bus.isConnected());
+    const { frameCount } = await get(id);
+    await until(async () => (await get(id)).frameCount > frameCount);
+    // Longer than ackWaitMs: heartbeats must have gone on.
+    await sleep(1_500);
+    release.abort();
+    await Promise.all([ended(id), ended(waiting)]);
+    expect(made).toEqual([1, 1]);
+    expect(await get(id)).toMatchObject({ state: SUCCEEDED, attemptCount: 1 });
+    expect(await get(waiting)).toMatchObject({ state: SUCCEEDED, attemptCount: 1 });
+  });
+
+  it('of the server at any moment of many renders: each is made, and its end is logged', async () => {
+    startWorker(
+      async () => {
+        await sleep(Math.random() * 30);
+        return MADE;
+      },
+      { concurrency: 4, maxAttempts: 20 },
+    );
+    const crashing = new AbortController();
+    const crashes = (async () => {
+      for (let i = 0; i < 3; i++) {
+        await sleep(150 + Math.random() * 200);
+        if (crashing.signal.aborted) return;
+        test.crashServer();
+        await until(() => !test.bus.isConnected());
+        await until(() => test.bus.isConnected());
+      }
+    })();
+    const ids: string[] = [];
+    for (let i = 0; i < 60; i++) ids.push(await submit());
+    await crashes;
+    const all = await Promise.all(ids.map(ended));
+    for (const events of all) {
+      expect(events.at(-1)?.render?.state).toBe(SUCCEEDED);
+      expect(events.filter((event) => event.render?.state === SUCCEEDED)).toHaveLength(1);
+    }
+    await until(async () => (await stores.queue.depth()).heldCount === 0);
+  });
+});
+
+describe('a worker that was taken for dead', () => {
+  it('is told, and what it makes is not taken', async () => {
+    const stalled = createStores(await test.connect());
+    const reasons: unknown[] = [];
+    const hold = new AbortController();
+    // Its heartbeats are so rare that the server gives the render to another.
+    startWorker(
+      async (task) => {
+        task.signal.addEventListener('abort', () => reasons.push(task.signal.reason));
+        await new Promise((resolve) => hold.signal.addEventListener('abort', resolve));
+        task.report({ frameCount: 99, expectedFrameCount: 99 });
+        await sleep(200);
+        return { mediaType: 'video/stale' };
+      },
+      { heartbeatMs: 60_000, concurrency: 1 },
+      stalled,
+    );
+    const id = await submit();
+    await until(async () => (await get(id)).attemptCount === 1);
+    const finish = new AbortController();
+    startWorker(async () => {
+      await new Promise((resolve) => finish.signal.addEventListener('abort', resolve));
+      return MADE;
+    });
+    await until(async () => (await get(id)).attemptCount === 2);
+    hold.abort();
+    await until(() => reasons.length > 0);
+    expect(reasons).toEqual([expect.objectContaining({ kind: 'superseded', reason: 'RENDER_SUPERSEDED' })]);
+    await sleep(300);
+    expect(await get(id)).toMatchObject({ state: RUNNING, attemptCount: 2, frameCount: 0n });
+    finish.abort();
+    await ended(id);
+    expect(await get(id)).toMatchObject({
+      state: SUCCEEDED,
+      attemptCount: 2,
+      result: { mediaType: 'video/mp4' },
+    });
+  });
+});
