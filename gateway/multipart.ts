@@ -57,17 +57,8 @@ export async function readMultipart(
     );
   parser.on('filesLimit', tooMany);
   parser.on('fieldsLimit', tooMany);
-  const broken = (cause: unknown): void =>
-    fail(
-      invalidField(
-        'MULTIPART_BROKEN',
-        'body',
-        'is not well-formed multipart/form-data, or ends early',
-        cause,
-      ),
-    );
-  parser.on('error', broken);
-  body.on('error', broken);
+  parser.on('error', (error) => fail(broken(error)));
+  body.on('error', (error) => fail(broken(error)));
   parser.on('close', () => resolve());
   body.pipe(parser);
   await parsed;
