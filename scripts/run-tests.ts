@@ -3,7 +3,7 @@
  * arguments, only vitest, with these (`npm test -- lib/config`). The last line counts the tests of both.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readSourceFiles } from './source-files.ts';
@@ -17,10 +17,14 @@ import {
 
 const root = join(import.meta.dirname, '..');
 
-/** Runs a program in the project root, shows what it prints, and resolves with the status and that output. */
-function run(program: string, args: readonly string[]): Promise<{ status: number; output: string }> {
+/** Runs a program, shows what it prints, and resolves with the status and that output. */
+function run(
+  program: string,
+  args: readonly string[],
+  cwd = root,
+): Promise<{ status: number; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     const show = (target: NodeJS.WriteStream) => (chunk: Buffer) => {
       output += chunk.toString();
@@ -45,6 +49,8 @@ async function runVitest(args: readonly string[]): Promise<TestCounts> {
       `--outputFile.json=${reportFile}`,
     ];
     const { status } = await run(process.execPath, [vitest, 'run', ...options, ...args]);
+    // No report: vitest did not get as far as its tests.
+    if (!existsSync(reportFile)) return { passed: 0, failed: 1, skipped: 0 };
     const counts = countVitest(JSON.parse(readFileSync(reportFile, 'utf8')) as VitestReport);
     if (status !== 0 && counts.failed === 0) return { ...counts, failed: 1 };
     return counts;
@@ -68,11 +74,8 @@ async function runUnittest(): Promise<TestCounts> {
     );
     return { passed: 0, failed: 0, skipped: declared };
   }
-  const { status, output } = await run(python, [
-    '-m',
-    'unittest',
-    ...tests.map(([path]) => `training/${path}`),
-  ]);
+  const files = tests.map(([path]) => path);
+  const { status, output } = await run(python, ['-m', 'unittest', ...files], join(root, 'training'));
   const counts = countUnittest(output);
   if (counts === undefined || (status !== 0 && counts.failed === 0)) {
     return { passed: counts?.passed ?? 0, failed: 1, skipped: counts?.skipped ?? 0 };
