@@ -69,7 +69,7 @@ def _pause_events(segments, samples, g):
             continue
         length = min(end - start - .08, g.uniform(.3, .6))
         # A breath ends where speech begins; a swallow lies anywhere in the pause.
-        begin = end - length - .04 if kind == "breath" else g.uniform(start + .04, end - length - .04)
+        begin = end - length - .04 if kind == "breath" else start + .04 + g.random() * max(0., end - start - length - .08)
         events.append((str(kind), float(begin), float(begin + length)))
         if kind == "breath" and g.random() < .75:
             lo, n = int(begin * SAMPLE_RATE_HZ), int(length * SAMPLE_RATE_HZ)
@@ -117,13 +117,14 @@ def make_clip(seed, split="train", seconds=6., emotion=None, intensity=None):
         samples *= .97 / peak
     events = _pause_events(segments, samples, g)
     total_s = len(samples) / SAMPLE_RATE_HZ
-    curves = mouth_curves(segments, total_s, style, _loudness(samples, segments), events)
+    loudness = _loudness(samples, segments)
+    curves = mouth_curves(segments, total_s, style, loudness, events)
     samples = samples[:int(np.ceil(len(curves) / FPS * SAMPLE_RATE_HZ))].astype(np.float32)
     return {"wav": samples, "curves": curves, "channels": list(CHANNELS),
             "meta": {"seed": int(seed), "split": split, "engine": voice.engine, "voice": voice.name,
                      "language": voice.language, "text": " ".join(spoken), "emotion": style.emotion,
                      "intensity": style.intensity, "style": style, "segments": segments, "phones": phones,
-                     "events": events}}
+                     "loudness": [round(float(v), 2) for v in loudness], "events": events, "seconds": total_s}}
 
 
 def main():

@@ -31,13 +31,13 @@ class Style:
     intensity: int = 0
     gain: float = 1.
     jaw_share: float = 0.
-    spread: float = 1.
+    spread: float = 1.1
     lead_s: float = .02
-    effort: float = .35
+    effort: float = .7
     round_gain: float = 1.
     spread_gain: float = 1.
     asymmetry: float = 0.
-    smoothing_s: float = .02
+    smoothing_s: float = .03
     rest: np.ndarray = field(default_factory=vector)
 
 
@@ -53,10 +53,10 @@ def draw_style(g):
     rest = rest + vector(mouthSmile=max(0, g.normal(.02, .12)))
     return Style(
         emotion, intensity, gain=float(np.exp(g.normal(0, .18)) * (1 + _EMOTION[emotion][1] * intensity / 3)),
-        jaw_share=float(g.uniform(-.5, .5)), spread=float(np.exp(g.normal(0, .22))), lead_s=float(g.uniform(.0, .04)),
-        effort=float(g.uniform(.1, .7)), round_gain=float(np.exp(g.normal(0, .18))),
+        jaw_share=float(g.uniform(-.5, .5)), spread=float(np.exp(g.normal(.1, .22))), lead_s=float(g.uniform(.0, .04)),
+        effort=float(g.uniform(.2, 1.2)), round_gain=float(np.exp(g.normal(0, .18))),
         spread_gain=float(np.exp(g.normal(0, .18))), asymmetry=float(g.normal(0, .1)),
-        smoothing_s=float(g.uniform(.012, .03)), rest=rest)
+        smoothing_s=float(g.uniform(.015, .045)), rest=rest)
 
 
 def _style_gains(style):
@@ -107,7 +107,7 @@ def mouth_curves(segments, total_s, style, loudness=None, events=(), fps=FPS):
             target = target * gains
             if loudness is not None and viseme in VOWELS:
                 # Louder syllables open wider; rounding and spreading hardly change.
-                size = float(np.clip(10 ** (style.effort * loudness[k] / 20), .55, 1.5))
+                size = float(np.clip(10 ** (style.effort * loudness[k] / 20), .4, 1.6))
                 target = target.copy()
                 for name in ("jawOpen", "mouthLowerDown_L", "mouthLowerDown_R", "mouthUpperUp_L", "mouthUpperUp_R"):
                     target[INDEX[name]] *= size
