@@ -43,6 +43,7 @@ interface Entry {
   readonly cancel: AbortController;
   userCount: number;
   expiry: NodeJS.Timeout | undefined;
+  removal: Promise<void> | undefined;
 }
 
 const DEFAULTS = { limitBytes: 8 * 2 ** 30, idleMs: 10 * 60_000 };
@@ -57,14 +58,17 @@ export async function createAssetCache(objects: ObjectStore, config: AssetCacheC
   const entries = new Map<string, Entry>();
   let usedBytes = 0;
 
-  async function evict(entry: Entry): Promise<void> {
-    if (entries.get(entry.sha256) !== entry) return;
-    entries.delete(entry.sha256);
+  /** Forgets the entry at once, and removes its file as soon as nothing writes to it any more. */
+  function evict(entry: Entry): Promise<void> {
+    if (entries.get(entry.sha256) === entry) entries.delete(entry.sha256);
     clearTimeout(entry.expiry);
     entry.cancel.abort();
-    await Promise.allSettled([entry.download]);
-    await rm(entry.path, { force: true });
-    usedBytes -= entry.sizeBytes;
+    entry.removal ??= Promise.allSettled([entry.download])
+      .then(() => rm(entry.path, { force: true }))
+      .then(() => {
+        usedBytes -= entry.sizeBytes;
+      });
+    return entry.removal;
   }
 
   /** Removes what was not used for longest until everything fits, what is being opened included. */
@@ -86,7 +90,16 @@ export async function createAssetCache(objects: ObjectStore, config: AssetCacheC
     const path = join(folder, `${sha256}-${randomBytes(4).toString('hex')}`);
     usedBytes += sizeBytes;
     const download = makeRoom(sizeBytes).then(() => downloadTo(objects, info, path, cancel.signal));
-    const entry: Entry = { sha256, sizeBytes, path, download, cancel, userCount: 0, expiry: undefined };
+    const entry: Entry = {
+      sha256,
+      sizeBytes,
+      path,
+      download,
+      cancel,
+      userCount: 0,
+      expiry: undefined,
+      removal: undefined,
+    };
     entries.set(sha256, entry);
     download.catch(() => evictLater(entry));
     return entry;
@@ -130,8 +143,9 @@ export async function createAssetCache(objects: ObjectStore, config: AssetCacheC
         await raceAbort(entry.download, signal);
       } catch (error) {
         await close();
-        // Nobody waits for it any more.
-        if (entry.userCount === 0) await evict(entry);
+        // The download failed, or nobody waits for it any more.
+        if (!signal.aborted) await evict(entry);
+        else if (entry.userCount === 0) evictLater(entry);
         throw error;
       }
       return { path: entry.path, sha256, sizeBytes: entry.sizeBytes, close };

@@ -132,7 +132,10 @@ port: ${port ?? -1}
 ports_file_dir: ${JSON.stringify(folder)}
 pid_file: ${JSON.stringify(pidFile(folder))}
 authorization { token: "${token}" }
-jetstream { store_dir: ${JSON.stringify(folder)} ${limit} }
+jetstream {
+  store_dir: ${JSON.stringify(folder)}
+  ${limit}
+}
 `;
   await writeFile(configFile(folder), text, { mode: 0o600 });
 }

@@ -16,7 +16,7 @@ import { createRenderEvents, type RenderEvents } from './render-events.ts';
 import { createRenderQueue, type RenderQueue } from './render-queue.ts';
 import { createRenderRecords, type RenderRecords } from './render-records.ts';
 import { createRenders, type Renders } from './renders.ts';
-import { type NatsServer, startNatsServer } from './server.ts';
+import { type NatsServer, type NatsServerConfig, startNatsServer } from './server.ts';
 import { ensureTopology, type TopologyConfig } from './topology.ts';
 
 export interface TestBus {
@@ -35,9 +35,18 @@ export const QUIET = {
   metrics: createMetrics({ processMetrics: false }),
 };
 
+/** A server with everything in it that talkmesh needs. */
 export async function startTestBus(topology: TopologyConfig = {}): Promise<TestBus> {
+  const test = await startTestServer();
+  await ensureTopology(test.bus, topology);
+  return test;
+}
+
+/** A server with nothing in it. */
+export async function startTestServer(config: Partial<NatsServerConfig> = {}): Promise<TestBus> {
   const folder = await mkdtemp(join(tmpdir(), 'talkmesh-bus-'));
-  const server = await startNatsServer({ folder: join(folder, 'nats') }, QUIET, AbortSignal.timeout(20_000));
+  const serverConfig = { folder: join(folder, 'nats'), ...config };
+  const server = await startNatsServer(serverConfig, QUIET, AbortSignal.timeout(20_000));
   const buses: Bus[] = [];
   async function connect(config: Partial<BusConfig> = {}): Promise<Bus> {
     const { url, token } = server;
@@ -47,7 +56,6 @@ export async function startTestBus(topology: TopologyConfig = {}): Promise<TestB
     return bus;
   }
   const bus = await connect();
-  await ensureTopology(bus, topology);
   return {
     server,
     bus,
