@@ -17,8 +17,12 @@ const WEYL_1 = 0xbb67ae85;
  * @param out receives four words of 32 bits
  */
 export function philox4x32(counter: Uint32Array, key: Uint32Array, out: Uint32Array): void {
-  let [c0, c1, c2, c3] = counter as unknown as [number, number, number, number];
-  let [k0, k1] = key as unknown as [number, number];
+  let c0 = counter[0]!;
+  let c1 = counter[1]!;
+  let c2 = counter[2]!;
+  let c3 = counter[3]!;
+  let k0 = key[0]!;
+  let k1 = key[1]!;
   for (let round = 0; round < ROUNDS; round++) {
     const high0 = multiplyHigh(MULTIPLIER_0, c0);
     const low0 = Math.imul(MULTIPLIER_0, c0);
@@ -43,7 +47,7 @@ function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const bHigh = b >>> 16;
   const bLow = b & 0xffff;
-  const middle = aHigh * bLow + Math.floor((aLow * bLow) / 65_536);
-  const carry = aLow * bHigh + (middle % 65_536);
-  return aHigh * bHigh + Math.floor(middle / 65_536) + Math.floor(carry / 65_536);
+  const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
+  const carry = aLow * bHigh + (middle & 0xffff);
+  return aHigh * bHigh + (middle >>> 16) + (carry >>> 16);
 }
