@@ -96,6 +96,7 @@ const manifestReader = object({
       priorFrames: count,
       maxFrames: count,
       scale: array(number(TINY), { min: 1 }),
+      updateAbove: optional(number()),
     }),
     contextFrames: integer(1, 4096),
     features: integer(1, 65_536),
@@ -188,6 +189,9 @@ function contradictions(manifest: BundleManifest): FieldViolation[] {
   const guidable = guidanceScale.unconditionalContext !== undefined || guidanceScale.default === 1;
   require(guidable, 'diffusion.guidanceScale.default', 'must be 1 without diffusion.guidanceScale.unconditionalContext');
   require(reference.modes.includes(reference.default), 'reference.default', 'must be one of reference.modes');
+  require(Number.isInteger(Math.log2(audio.fftSize)), 'audio.fftSize', 'must be a power of two');
+  require(audio.windowSize % 2 === 0, 'audio.windowSize', 'must be even');
+  require(audio.contextFrames % 2 === 0, 'audio.contextFrames', 'must be even');
   require(audio.windowSize <= audio.fftSize, 'audio.windowSize', 'must not exceed audio.fftSize');
   require(audio.minHz < audio.maxHz, 'audio.minHz', 'must be below audio.maxHz');
   require(audio.maxHz <= audio.sampleRateHz / 2, 'audio.maxHz', 'must not exceed half of audio.sampleRateHz');

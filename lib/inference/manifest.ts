@@ -135,6 +135,8 @@ export interface RunningMeanNormalisation {
   readonly maxFrames: number;
   /** One value a band. */
   readonly scale: readonly number[];
+  /** Frames whose mean over bands is not above this, in nepers, leave the mean as it is. Absent: every frame moves it. */
+  readonly updateAbove?: number | undefined;
 }
 
 export interface LandmarkRecipe {

@@ -28,7 +28,7 @@ export interface LocalAssets extends AssetSource {
 const ASSET_ID = /^sha256:([0-9a-f]{64})$/;
 
 /** The digest in an asset id. Fault ASSET_ID_INVALID for anything else, such as a path. */
-export function assetDigest(assetId: string, field = 'asset_id'): string {
+export function assetDigest(assetId: string, field = 'assetId'): string {
   const digest = ASSET_ID.exec(assetId)?.[1];
   if (digest === undefined) {
     throw invalidField(
@@ -56,13 +56,13 @@ export function createLocalAssets(): LocalAssets {
       const sha256 = assetDigest(assetId);
       const known = files.get(sha256);
       if (known === undefined)
-        throw new Fault('missing', 'ASSET_MISSING', `asset_id: no asset ${assetId} is stored`);
+        throw new Fault('missing', 'ASSET_MISSING', `assetId: no asset ${assetId} is stored`);
       const now = await statFile(known.path);
       if (now.sizeBytes !== known.sizeBytes || now.modifiedMs !== known.modifiedMs) {
         throw new Fault(
           'precondition',
           'ASSET_CHANGED',
-          'asset_id: the file has changed since it was named; start again',
+          'assetId: the file has changed since it was named; start again',
         );
       }
       return { path: known.path, sha256, sizeBytes: known.sizeBytes, close: () => Promise.resolve() };
