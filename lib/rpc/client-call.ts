@@ -7,6 +7,7 @@
 import type { Channel } from '@grpc/grpc-js';
 import { status as code } from '@grpc/grpc-js';
 import { Fault, toFault } from '#lib/fault/fault.ts';
+import { CANCEL_MARK, isWritten } from './cancel-mark.ts';
 import { createInbox } from './inbox.ts';
 import { toGrpcMetadata } from './metadata.ts';
 import { faultOfStatus } from './transport-fault.ts';
@@ -40,13 +41,31 @@ export function openCall(channel: Channel, config: ClientCallConfig): ClientCall
   const over = new AbortController();
   const call = createCall(channel, config);
   const inbox = createInbox(() => call.startRead());
-  let sending: (() => void) | undefined;
+  let transmitting: Promise<void> = Promise.resolve();
+  let releaseSender: (() => void) | undefined;
+  let halfClosed = false;
 
   function end(fault: Fault | undefined): void {
-    if (fault === undefined) inbox.end();
-    else inbox.end(fault);
-    sending?.();
+    inbox.end(fault);
+    releaseSender?.();
     over.abort();
+  }
+
+  function transmit(message: Buffer): Promise<void> {
+    transmitting = new Promise((resolve) => {
+      call.sendMessageWithContext({ callback: () => resolve() }, message);
+    });
+    return transmitting;
+  }
+
+  /** Says in the request stream that it is cancelled, then resets it. */
+  async function markAndReset(): Promise<void> {
+    if (await isWritten(transmitting)) await isWritten(transmit(CANCEL_MARK));
+    reset();
+  }
+
+  function reset(): void {
+    call.cancelWithStatus(code.CANCELLED, 'cancelled by the caller');
   }
 
   call.start(toGrpcMetadata(config.metadata, config.waitForReady), {
@@ -66,21 +85,21 @@ export function openCall(channel: Channel, config: ClientCallConfig): ClientCall
     send(message) {
       if (over.signal.aborted) return Promise.resolve();
       return new Promise((resolve) => {
-        sending = () => {
-          sending = undefined;
-          resolve();
-        };
-        call.sendMessageWithContext({ callback: sending }, message);
+        releaseSender = resolve;
+        void transmit(message).then(resolve);
       });
     },
     halfClose() {
-      if (!over.signal.aborted) call.halfClose();
+      if (over.signal.aborted) return;
+      halfClosed = true;
+      call.halfClose();
     },
     cancel(fault) {
       if (over.signal.aborted) return;
       inbox.abort(fault);
       end(fault);
-      call.cancelWithStatus(code.CANCELLED, 'cancelled by the caller');
+      if (halfClosed) reset();
+      else void markAndReset();
     },
     over: over.signal,
   };

@@ -55,7 +55,9 @@ export function connect<S extends GenService<GenServiceMethods>>(
     ...transportOptions(limits),
     ...serverNameOptions(config.tls, config.address),
     ...balanceOptions(config.balance),
-    'grpc.per_rpc_retry_buffer_size': limits.resendBufferBytes,
+    // A message counts as sent when it is written, not when it is held for sending again (up to 1 MiB of them):
+    // backpressure and `cancel-mark.ts` need to know.
+    'grpc.per_rpc_retry_buffer_size': 0,
     'grpc.max_reconnect_backoff_ms': limits.maxReconnectBackoffMs,
     // Connections of its own, so that close() closes them and no other client's streams are in the way.
     'grpc.use_local_subchannel_pool': 1,

@@ -31,12 +31,6 @@ export interface RpcLimits {
   readonly maxConnectionAgeGraceMs: number;
   /** Serving: time that `drain()` leaves running calls before it aborts them, in milliseconds. */
   readonly drainTimeoutMs: number;
-  /**
-   * Connecting: bytes of a call that are held in case its connection turns out to be closing and it has to be
-   * sent again. What is held counts as sent, so gRPC's own default of 1 MiB would let a producer run that far
-   * ahead of a reader.
-   */
-  readonly resendBufferBytes: number;
   /** Connecting: response streams on one connection; 1 on Bun (`channel-pool.ts` says why), else no limit. */
   readonly streamsPerConnection: number;
   /** Connecting: longest pause between attempts to reconnect, in milliseconds. gRPC's own default is 2 minutes. */
@@ -52,7 +46,6 @@ export const DEFAULT_RPC_LIMITS: RpcLimits = {
   maxConnectionAgeMs: 30 * 60_000,
   maxConnectionAgeGraceMs: 60 * 60_000,
   drainTimeoutMs: 25_000,
-  resendBufferBytes: 64 * 1024,
   streamsPerConnection: DEFAULT_STREAMS_PER_CONNECTION,
   maxReconnectBackoffMs: 5_000,
 };

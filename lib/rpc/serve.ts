@@ -74,7 +74,7 @@ export async function serve(config: ServeConfig): Promise<RpcServer> {
   const takeOver: ServerInterceptor = (definition, call) => {
     const route = routes.get(definition.path);
     if (route === undefined) return new ServerInterceptingCall(call);
-    const accepted = acceptCall(call, takesStream(route.method));
+    const accepted = acceptCall(call);
     const ended = answer(accepted, route.method, route.run, {
       maxMessageBytes: limits.maxMessageBytes,
       onCall: config.onCall,

@@ -7,6 +7,7 @@
 import { status as code, Metadata, type ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { Fault } from '#lib/fault/fault.ts';
 import { grpcStatusOf, STATUS_DETAILS_KEY } from '#lib/fault/grpc-status.ts';
+import { isCancelMark } from './cancel-mark.ts';
 import { createInbox } from './inbox.ts';
 import { fromGrpcMetadata } from './metadata.ts';
 import type { CallContext } from './service-types.ts';
@@ -16,13 +17,6 @@ import type { CallContext } from './service-types.ts';
  * this close to its deadline was late, not cancelled.
  */
 const DEADLINE_SLACK_MS = 100;
-
-/**
- * Pause between the end of a request stream and telling the implementation. The HTTP/2 clients of Node and Bun
- * cancel an open stream by ending it and resetting it right after, which would show the implementation a
- * complete stream where there is a broken one. Measured on a loopback, the reset follows within 0.5 ms.
- */
-const END_OF_REQUESTS_SETTLE_MS = 10;
 
 export interface ServerCall {
   readonly context: CallContext;
@@ -36,8 +30,7 @@ export interface ServerCall {
   abort(fault: Fault): void;
 }
 
-/** @param requestsInStream whether the client may cancel in the middle of its requests. */
-export function acceptCall(call: ServerInterceptingCallInterface, requestsInStream: boolean): ServerCall {
+export function acceptCall(call: ServerInterceptingCallInterface): ServerCall {
   const controller = new AbortController();
   const { signal } = controller;
   const deadlineMs = epochMs(call.getDeadline());
@@ -46,11 +39,9 @@ export function acceptCall(call: ServerInterceptingCallInterface, requestsInStre
   let started = false;
   let finished = false;
   let sending: (() => void) | undefined;
-  let settling: NodeJS.Timeout | undefined;
 
   function stop(fault: Fault): void {
     finished = true;
-    clearTimeout(settling);
     inbox.abort(fault);
     controller.abort(fault);
     sending?.();
@@ -73,11 +64,11 @@ export function acceptCall(call: ServerInterceptingCallInterface, requestsInStre
       metadata = fromGrpcMetadata(received);
       call.startRead();
     },
-    onReceiveMessage: (message: Buffer) => inbox.deliver(message),
-    onReceiveHalfClose() {
-      if (requestsInStream) settling = setTimeout(() => inbox.end(), END_OF_REQUESTS_SETTLE_MS);
-      else inbox.end();
+    onReceiveMessage(message: Buffer) {
+      if (isCancelMark(message)) onCancel();
+      else inbox.deliver(message);
     },
+    onReceiveHalfClose: () => inbox.end(),
     onCancel,
   });
   // grpc-js does not answer start() at all when the stream is gone already.
@@ -110,7 +101,6 @@ export function acceptCall(call: ServerInterceptingCallInterface, requestsInStre
     finish(fault) {
       if (finished) return;
       finished = true;
-      clearTimeout(settling);
       inbox.abort(fault ?? new Fault('cancelled', 'CALL_ENDED', 'the call has ended'));
       sendStatus(fault);
     },

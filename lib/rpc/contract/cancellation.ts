@@ -184,6 +184,40 @@ export function describeCancellation(subject: ContractSubject, open: OpenProbe):
       await returned.promise;
     });
 
+    it('never shows a request stream that was cancelled as one that has ended', async () => {
+      let started = 0;
+      let cancelled = 0;
+      let ended = 0;
+      const client = await open({
+        async *exchange(requests) {
+          started++;
+          try {
+            for await (const { index } of requests) yield { index };
+            ended++;
+          } catch {
+            cancelled++;
+          }
+        },
+      });
+      const cancelAfter = async (messageCount: number, payloadSizeBytes: number): Promise<void> => {
+        const controller = new AbortController();
+        const { requests } = endlessRequests(payloadSizeBytes);
+        let received = 0;
+        await faultOf(
+          (async () => {
+            for await (const _ of client.exchange(requests, { signal: controller.signal })) {
+              if (++received === messageCount) controller.abort();
+            }
+          })(),
+        );
+      };
+      for (const payloadSizeBytes of [0, 10, 1_000, 100_000]) {
+        await Promise.all(Array.from({ length: 15 }, (_, index) => cancelAfter(1 + index, payloadSizeBytes)));
+      }
+      await expect.poll(() => cancelled + ended).toBe(60);
+      expect({ started, cancelled, ended }).toEqual({ started: 60, cancelled: 60, ended: 0 });
+    });
+
     it('refuses a call that is cancelled before it starts', async () => {
       let served = 0;
       const client = await open({
