@@ -1,5 +1,6 @@
 /** The compositor of a mesh: its service, and its worker on the queue of renders. */
 import type { CompositorService } from '#gen/talkmesh/compositor/v1/compositor_service_pb.ts';
+import type { RenderHandler } from '#lib/bus/render-attempt.ts';
 import { runRenderWorker } from '#lib/bus/render-worker.ts';
 import { toFault } from '#lib/fault/fault.ts';
 import type { Catalog } from '#lib/inference/catalog.ts';
@@ -44,7 +45,10 @@ export function createCompositorPart(config: MeshConfig, deps: CompositorPartDep
     { concurrency: config.rendersAtOnce, drainMs: Math.max(0, config.drainTimeoutMs - PUT_BACK_MS) },
     {
       ...meshBus,
-      handler: createRenderHandler({ ...compositorConfig, reportEveryMs: REPORT_EVERY_MS }, renderDeps),
+      handler: logged(
+        createRenderHandler({ ...compositorConfig, reportEveryMs: REPORT_EVERY_MS }, renderDeps),
+        log,
+      ),
       onError: (fault) => log.error('render worker', { error: fault }),
     },
     stop.signal,
@@ -55,5 +59,19 @@ export function createCompositorPart(config: MeshConfig, deps: CompositorPartDep
       stop.abort();
       await working;
     },
+  };
+}
+
+/** The record of a render shows what its caller may know of a failure; the log keeps the cause. */
+function logged(handler: RenderHandler, log: Logger): RenderHandler {
+  return async (task) => {
+    try {
+      return await handler(task);
+    } catch (error) {
+      const fields = { renderId: task.renderId, attempt: task.attempt, error };
+      if (toFault(error).kind === 'internal') log.error('an attempt at a render failed', fields);
+      else log.info('an attempt at a render failed', fields);
+      throw error;
+    }
   };
 }

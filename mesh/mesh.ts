@@ -51,7 +51,7 @@ export interface MeshDeps {
 export function createMesh(config: MeshConfig, only: Role | undefined, deps: MeshDeps): Mesh {
   const { log, metrics } = deps;
   const readiness = createReadiness(metrics);
-  const onCall = createRpcTelemetry(metrics);
+  const onCall = createRpcTelemetry(metrics, log);
   const addresses: Record<string, string> = {};
   const lost = Promise.withResolvers<Fault>();
   const runs = (role: Role): boolean => only === undefined || only === role;

@@ -26,14 +26,17 @@ export function encode<D extends DescMessage>(
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** The message in the bytes. Its `bytes` fields are views of them, not copies. */
+/**
+ * The message in the bytes. Its `bytes` fields are views of them, not copies, and plain: the methods of a Buffer
+ * mean other things than those of a Uint8Array, `slice` above all.
+ */
 export function decode<D extends DescMessage>(
   schema: D,
   bytes: Uint8Array,
   direction: Direction,
 ): MessageShape<D> {
   try {
-    return fromBinary(schema, bytes);
+    return fromBinary(schema, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   } catch (cause) {
     throw new Fault(
       KIND[direction],

@@ -1,6 +1,7 @@
 /** Spans and metrics of RPCs: the same trace and the same figures, whether a call crosses a wire or not. */
 import { context, trace } from '@opentelemetry/api';
 import type { CallHook } from '#lib/rpc/call-hook.ts';
+import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { recordFailure, startSpan } from './span.ts';
 import { continueTrace, traceHeaders } from './trace-context.ts';
@@ -9,9 +10,10 @@ const ROLES = { serve: 'server', connect: 'client', local: 'internal' } as const
 
 /**
  * Each call has a span. A served one continues the trace of its metadata; a made one hands its own on. Calls are
- * counted where they are served, or made without a wire, so that each counts once.
+ * counted where they are served, or made without a wire, so that each counts once; there, what should never happen
+ * is logged with its cause.
  */
-export function createRpcTelemetry(metrics: Metrics): CallHook {
+export function createRpcTelemetry(metrics: Metrics, log: Logger): CallHook {
   return ({ binding, service, method, metadata }) => {
     const startedAt = performance.now();
     const name = `${service}/${method}`;
@@ -40,6 +42,7 @@ export function createRpcTelemetry(metrics: Metrics): CallHook {
           { method: name, status },
           (performance.now() - startedAt) / 1000,
         );
+        if (fault?.kind === 'internal') log.error('a call failed', { method: name, error: fault });
         if (fault !== undefined && fault.kind !== 'cancelled') {
           metrics.count('talkmesh_rejects_total', { reason: fault.reason });
         }

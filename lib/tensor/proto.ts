@@ -57,7 +57,8 @@ export function tensorFromProto<D extends TensorDtype>(
     const description = `holds ${data.byteLength} bytes; ${wanted} takes ${byteLength}`;
     throw invalidField('TENSOR_LENGTH_MISMATCH', field, description);
   }
-  const aligned = data.byteOffset % elementBytes === 0 ? data : data.slice();
+  // Not `slice`: on a Buffer that is a view.
+  const aligned = data.byteOffset % elementBytes === 0 ? data : new Uint8Array(data);
   return viewTensor(expected.dtype, expected.shape, aligned.buffer, aligned.byteOffset);
 }
 

@@ -42,7 +42,7 @@ function samePolygon(a: readonly PixelPoint[], b: readonly PixelPoint[]): boolea
 
 /** The region with the masked pixels at the fill value: what the denoiser may know of the frame. */
 export function maskRegion(region: RgbPixels, mask: Uint8Array, fillByte: number): RgbPixels {
-  const data = region.data.slice();
+  const data = new Uint8Array(region.data);
   for (let i = 0; i < mask.length; i++) {
     if (mask[i] !== 0) data.fill(fillByte, i * 3, i * 3 + 3);
   }
@@ -65,7 +65,7 @@ export function blendFace(target: BlendTarget, generated: RgbPixels): RgbPixels 
   const { frame, originalRegion, toRegion, mask } = target;
   const { width, height } = generated;
   const matched = matchColours(generated.data, originalRegion.data, mask.mask, width, height);
-  const data = frame.data.slice();
+  const data = new Uint8Array(frame.data);
   const level = shrink(matched, mask.weights, width, height, toRegion);
   const box = boundingBox(mask.polygon, toRegion, frame);
   for (let y = box.y; y < box.y + box.height; y++) {

@@ -22,7 +22,7 @@ export function matchColours(
   width: number,
   height: number,
 ): Uint8Array {
-  const face = generated.slice();
+  const face = new Uint8Array(generated);
   const columns = Math.ceil(width / CELL_PX);
   const rows = Math.ceil(height / CELL_PX);
   const { field, weights } = differenceOutside(face, original, mask, width, height, columns, rows);
