@@ -49,11 +49,18 @@ export async function* trackFace(
   const maxGapFrames = still ? 0 : config.maxGapFrames;
   const gaps = createGapFiller({ maxGapFrames }, frameRate, config.face, still);
   const smoother = createLandmarkSmoother(config.smoothing);
+  let count = 0;
   for await (const result of observe(job, graphs, config, maxGapFrames + 1, signal)) {
-    for (const settled of gaps.push(result)) yield* smoother.push(settled);
+    for (const settled of gaps.push(result)) {
+      for (const observation of smoother.push(settled)) {
+        yield observation;
+        // Frames beyond the limit are read for the smoothing, so that a limit changes no frame before it.
+        if (++count >= job.frameLimit) return;
+      }
+    }
   }
-  for (const settled of gaps.finish()) yield* smoother.push(settled);
-  yield* smoother.finish();
+  const rest = [...gaps.finish().flatMap((settled) => [...smoother.push(settled)]), ...smoother.finish()];
+  yield* rest.slice(0, job.frameLimit - count);
 }
 
 /** What each frame shows by itself. */
@@ -79,7 +86,7 @@ async function* observe(
       still: info.kind === 'photograph',
       frameRate,
       pick,
-      maxFrames: Math.min(surveyFrames, job.frameLimit),
+      maxFrames: surveyFrames,
       squareScale,
       minConfidence: config.tracker.minConfidence,
     },
@@ -96,7 +103,6 @@ async function* observe(
       next ??= follow(frame);
       yield await next(frame);
     }
-    if (frame.index + 1 >= job.frameLimit) return;
   }
 
   function follow({ width, height }: RgbFrame) {

@@ -78,13 +78,13 @@ describe('createFaceTracker', () => {
 
   it('never jumps to another person when its face goes', async () => {
     const mine = faceAt(120, 150);
-    const other = faceAt(230, 150);
+    const other = faceAt(190, 150);
     const found = await follow(
       trackerFor(mine),
       pictures(20, (t) => (t < 5 ? [mine, other] : [other])),
     );
     expect(found.slice(0, 5).every((box) => box !== undefined)).toBe(true);
-    expect(found.slice(5, 8)).toEqual([undefined, undefined, undefined]);
+    expect(found.slice(5).every((box) => box === undefined)).toBe(true);
   });
 
   it('takes its face up again where it was, after some frames out of sight', async () => {

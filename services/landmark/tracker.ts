@@ -27,12 +27,17 @@ export interface TrackerConfig {
    * landmarks follow well; a face that is gone stays unseen.
    */
   readonly maxUnseenLooks: number;
-  /** Side of the area in which the face is looked for, in sides of its last square. */
+  /** Side of the area in which the face is looked for, in sides of its last box. It grows while the face is lost. */
   readonly searchScale: number;
   /** Overlap with a detected box below which the landmarks have drifted off the face. */
   readonly minOverlap: number;
-  /** Largest move between neighbouring frames, in sides of the face's box; a lost face may move that far again each frame. */
+  /** Largest move from one frame to the next, in sides of the face's box. A lost face may move that far in each frame. */
   readonly maxMove: number;
+  /**
+   * Largest move of a face that was lost, however long, in sides of its box. Less than the distance of two heads
+   * side by side, so that the neighbour is never taken for the one that went.
+   */
+  readonly maxReach: number;
   /** Largest change of size from one sight of the face to the next, as a factor. */
   readonly maxGrowth: number;
   /** Distance of the face from the middle of its square beyond which it is read again, in sides of the square. */
@@ -46,6 +51,7 @@ export const DEFAULT_TRACKER: TrackerConfig = {
   searchScale: 2,
   minOverlap: 0.3,
   maxMove: 0.35,
+  maxReach: 0.8,
   maxGrowth: 1.4,
   maxOffCentre: 0.08,
 };
@@ -105,7 +111,7 @@ export function createFaceTracker(
   function isSame(box: Box): boolean {
     const side = longerSide(last.box);
     const [a, b] = [boxCentre(box), boxCentre(last.box)];
-    const reach = config.maxMove * side * (1 + missed);
+    const reach = side * Math.min(config.maxReach, config.maxMove * (1 + missed));
     const growth = longerSide(box) / side;
     return (
       Math.hypot(a.x - b.x, a.y - b.y) <= reach &&
@@ -117,8 +123,8 @@ export function createFaceTracker(
   async function look(picture: RgbPixels, signal: AbortSignal): Promise<DetectedBox | undefined> {
     sinceLook = 0;
     const centre = boxCentre(last.box);
-    const reach = 1 + config.maxMove * missed;
-    const sidePx = longerSide(last.box) * squareScale * config.searchScale * reach;
+    const reach = 1 + Math.min(config.maxReach, config.maxMove * missed);
+    const sidePx = longerSide(last.box) * config.searchScale * reach;
     const square = { left: centre.x - sidePx / 2, top: centre.y - sidePx / 2, sidePx };
     const [faces] = await detector.findWithin([{ picture, square }], signal);
     const mine = faces!.filter(isSame);
