@@ -15,6 +15,8 @@ export interface FramesOptions extends MediaOptions {
   readonly maxEdgePx?: number | undefined;
   /** The first frame that is given, from 0. Default 0. */
   readonly startFrame?: number | undefined;
+  /** What `probeMedia` said of this very file. Not set: it is examined. */
+  readonly info?: MediaInfo | undefined;
 }
 
 export interface PicturePlan {
@@ -30,7 +32,7 @@ export async function planPictures(path: string, options: FramesOptions): Promis
   if (!(numerator > 0 && denominator > 0)) {
     throw new Fault('internal', 'FRAME_RATE_UNSET', 'a source was opened without a frame rate');
   }
-  const info = await probeMedia(path, options);
+  const info = options.info ?? (await probeMedia(path, options));
   if (!info.hasVideo) {
     const description = 'the file holds sound only; send a video or a photograph';
     throw mediaFault('MEDIA_NO_PICTURE', options.field ?? 'source', description);

@@ -51,7 +51,7 @@ export async function detectFaces(
     }
     checkPictureSize(info, config.minEdgePx, FIELD);
     const read = async (maxEdgePx: number): Promise<RgbFrame> => {
-      const { value } = await openFrames(path, { ...options, frameRate: ONE, maxEdgePx }).next();
+      const { value } = await openFrames(path, { ...options, info, frameRate: ONE, maxEdgePx }).next();
       return value as RgbFrame;
     };
 

@@ -61,7 +61,7 @@ export function createLandmarkService(
         yield { part: { case: 'started', value: { width, height, frameRate, still } } };
 
         // Crops come from a second, full-size reading in step with the output: the first is scaled down, and ahead.
-        if (request.includeCrop) pictures = openFrames(path, { ...media, frameRate });
+        if (request.includeCrop) pictures = openFrames(path, { ...media, info, frameRate });
         const describe = createFrameDescriber(manifest, request.includeMasks);
         const job = { path, info, frameRate, pick, frameLimit, squareScale: manifest.landmarks.squareScale };
         let frameCount = 0n;

@@ -75,7 +75,7 @@ async function* observe(
   const detector = createFaceDetector(graphs.detector, config.detector);
   const reader = createLandmarkReader(graphs.landmarks, config.reader);
   const open = (maxEdgePx: number): AsyncGenerator<RgbFrame> =>
-    openFrames(path, { frameRate, maxEdgePx, signal, limits: config.media, tools: config.tools });
+    openFrames(path, { info, frameRate, maxEdgePx, signal, limits: config.media, tools: config.tools });
 
   const survey = await surveyFaces(
     open(config.surveyEdgePx),
