@@ -185,17 +185,15 @@ export function describeCancellation(subject: ContractSubject, open: OpenProbe):
     });
 
     it('never shows a request stream that was cancelled as one that has ended', async () => {
-      let started = 0;
-      let cancelled = 0;
+      let over = 0;
       let ended = 0;
       const client = await open({
         async *exchange(requests) {
-          started++;
           try {
             for await (const { index } of requests) yield { index };
             ended++;
-          } catch {
-            cancelled++;
+          } finally {
+            over++;
           }
         },
       });
@@ -214,8 +212,8 @@ export function describeCancellation(subject: ContractSubject, open: OpenProbe):
       for (const payloadSizeBytes of [0, 10, 1_000, 100_000]) {
         await Promise.all(Array.from({ length: 15 }, (_, index) => cancelAfter(1 + index, payloadSizeBytes)));
       }
-      await expect.poll(() => cancelled + ended).toBe(60);
-      expect({ started, cancelled, ended }).toEqual({ started: 60, cancelled: 60, ended: 0 });
+      await expect.poll(() => over, { timeout: 10_000 }).toBe(60);
+      expect(ended).toBe(0);
     });
 
     it('refuses a call that is cancelled before it starts', async () => {
