@@ -15,6 +15,11 @@ import { toRgb } from './picture-filter.ts';
 export interface Mezzanine {
   /** Where a decoding run may write the pictures as it goes. */
   readonly tee: PlanarTee;
+  /**
+   * Takes the file's name away once a decoding run has opened it: it is then gone from the disk when both
+   * processes are, however they end.
+   */
+  hide(): Promise<void>;
   /** Decodes the whole source into the file. */
   fill(): Promise<void>;
   /** A process that gives the RGB frames of the pictures that `order` names, one after the other. */
@@ -44,8 +49,13 @@ export async function createMezzanine(
     });
     return file;
   };
+  const removeFolder = () => rm(folder, { recursive: true, force: true });
   return {
     tee,
+    hide: async () => {
+      await openFile();
+      await removeFolder();
+    },
     count: async () => {
       const { size } = await (await openFile()).stat();
       if (size >= maxBytes) throw tooLongToMirrorFault(plan, maxBytes);
@@ -65,7 +75,7 @@ export async function createMezzanine(
     },
     remove: async () => {
       await file?.close();
-      await rm(folder, { recursive: true, force: true });
+      await removeFolder();
     },
   };
 }

@@ -8,6 +8,8 @@ export interface PcmFormat {
   readonly channelCount: number;
 }
 
+export const SAMPLE_BYTES = { s16le: 2, f32le: 4 } as const;
+
 export interface PcmReader {
   /** The mono samples that the bytes so far complete, in [-1, 1] for integer samples. */
   push(bytes: Uint8Array): Float32Array;
@@ -20,8 +22,7 @@ export interface PcmReader {
  * samples that are no numbers.
  */
 export function createPcmReader(format: PcmFormat, field: string): PcmReader {
-  const sampleBytes = format.encoding === 's16le' ? 2 : 4;
-  const blockBytes = sampleBytes * format.channelCount;
+  const blockBytes = SAMPLE_BYTES[format.encoding] * format.channelCount;
   let rest = new Uint8Array(0);
   return {
     push: (bytes) => {

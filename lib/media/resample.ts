@@ -23,6 +23,11 @@ export interface Resampler {
   flush(): Float32Array;
 }
 
+/** Seconds of sound beyond a sample that its conversion needs. */
+export function resamplerReachS(fromHz: number, toHz: number): number {
+  return fromHz === toHz ? 0 : ZERO_CROSSINGS / Math.min(fromHz, toHz);
+}
+
 /** RangeError unless both rates are positive integers. */
 export function createResampler(fromHz: number, toHz: number): Resampler {
   if (!Number.isInteger(fromHz) || !Number.isInteger(toHz) || fromHz < 1 || toHz < 1) {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { startFfmpeg } from './ffmpeg-process.ts';
 import { mediaFault, readFault, saysTruncated, truncatedFault } from './media-fault.ts';
 import { DEFAULT_TOOLS, INPUT_OPTIONS, inputUrl } from './media-input.ts';
-import { createPcmReader, type PcmFormat } from './pcm.ts';
+import { createPcmReader, type PcmFormat, SAMPLE_BYTES } from './pcm.ts';
 import { DEFAULT_LIMITS, type MediaInfo, type MediaOptions, probeMedia, tooLongFault } from './probe.ts';
 import { createResampler } from './resample.ts';
 import { spoolToFile } from './spool.ts';
@@ -18,6 +18,8 @@ export interface SoundOptions extends MediaOptions {
 }
 
 const DEFAULT_CONTAINER_BYTES = 1024 ** 3;
+/** Sound that is worked on at a time: long pieces would keep the event loop waiting. */
+const PIECE_S = 0.25;
 const MIN_RATE_HZ = 1_000;
 const MAX_RATE_HZ = 768_000;
 /** Containers that give no exact duration, or that may rightly end anywhere. */
@@ -79,7 +81,9 @@ export async function* decodePcm(
   const reader = createPcmReader(format, field);
   const resampler = createResampler(format.sampleRateHz, options.sampleRateHz);
   let received = 0;
-  for await (const bytes of pieces) {
+  const pieceBytes =
+    Math.ceil(format.sampleRateHz * PIECE_S) * format.channelCount * SAMPLE_BYTES[format.encoding];
+  for await (const bytes of cutLong(pieces, pieceBytes)) {
     const mono = reader.push(bytes);
     received += mono.length;
     const durationS = received / format.sampleRateHz;
@@ -91,6 +95,13 @@ export async function* decodePcm(
   if (received === 0) throw mediaFault('SOUND_EMPTY', field, 'the sound has no samples; send speech');
   const last = resampler.flush();
   if (last.length > 0) yield last;
+}
+
+async function* cutLong(pieces: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    for (let start = 0; start < piece.length; start += maxBytes)
+      yield piece.subarray(start, start + maxBytes);
+  }
 }
 
 /** A whole file of any container in pieces: kept on disk until it is complete, since an mp4 may end with its index. */

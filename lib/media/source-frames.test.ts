@@ -128,6 +128,14 @@ describe('openSourceFrames()', () => {
     expect((await take(single, 4)).map((frame) => frame.sourceIndex)).toEqual([0, 0, 0, 0]);
   });
 
+  it('leaves no name on the disk while it plays, so that a killed process leaves no file', async () => {
+    const options = { frameRate: FPS25, playback: 'forth-and-back', tempFolder: folder.path } as const;
+    const frames = openSourceFrames(clip, options);
+    await frames.next();
+    expect((await readdir(folder.path)).filter((name) => name.startsWith('talkmesh-mezzanine'))).toEqual([]);
+    await frames.return(undefined);
+  });
+
   it('scales every pass alike', async () => {
     const frames = await take(clip, 2 * COUNT, { maxEdgePx: 33 });
     expect(frames[0]).toMatchObject({ width: 33, height: 24 });

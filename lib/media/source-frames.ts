@@ -102,6 +102,7 @@ async function* firstPass(plan: PicturePlan, mezzanine?: Mezzanine): AsyncGenera
   let index = plan.options.startFrame ?? 0;
   const decoder = decodePictures(plan, mezzanine?.tee);
   for await (const data of readFrames(decoder, width * height * 3, plan)) {
+    if (index === 0) await mezzanine?.hide();
     yield { index, sourceIndex: index, width, height, data };
     index += 1;
   }

@@ -10,6 +10,7 @@ import {
   CONTAINER,
   digestWindows,
   encodeAll,
+  formatHeader,
   PCM_16K,
   requestsOf,
   SPEECH,
@@ -96,6 +97,22 @@ describe('AudioService.Encode', () => {
     for await (const response of responses) if (seen.push(response) === 15) break;
     hangUp();
     expect(windowsOf(seen)).toHaveLength(14);
+  });
+
+  it('says how much more speech another rate needs, and gives windows no later than that', async () => {
+    const header = formatHeader({ sampleRateHz: 48_000 });
+    const [started] = await encodeAll(service.client, header, [new Uint8Array(96_000)]);
+    const lookAheadMs = started!.part.case === 'started' ? durationMs(started!.part.value.lookAhead) : 0;
+    expect(lookAheadMs).toBeCloseTo(431.5, 3);
+    const { promise: never, resolve: hangUp } = Promise.withResolvers<void>();
+    const live = (async function* () {
+      // The first frame ends after 40 ms; one millisecond more, for whole samples.
+      yield new Uint8Array(Math.ceil((40 + lookAheadMs + 1) * 48) * 2);
+      await never;
+    })();
+    for await (const { part } of service.client.encode(requestsOf(header, live)))
+      if (part.case === 'window') break;
+    hangUp();
   });
 
   it('hears nobody in silence', async () => {

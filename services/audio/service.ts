@@ -7,8 +7,10 @@ import type {
 } from '#gen/talkmesh/audio/v1/audio_service_pb.ts';
 import { release } from '#lib/flow/release.ts';
 import type { Catalog } from '#lib/inference/catalog.ts';
+import type { AudioRecipe } from '#lib/inference/manifest.ts';
 import type { InferenceRuntime } from '#lib/inference/runtime.ts';
 import type { AssetSource } from '#lib/media/assets.ts';
+import { resamplerReachS } from '#lib/media/resample.ts';
 import { decodePcm, decodeSoundContainer, decodeSoundFile, type SoundOptions } from '#lib/media/sound.ts';
 import { toDuration } from '#lib/rpc/duration.ts';
 import type { ServiceImpl } from '#lib/rpc/service-types.ts';
@@ -59,7 +61,9 @@ export function createAudioService(
         const clock = createFrameClock(audio, frameRate);
         const rows = audio.window.left + 1 + audio.window.right;
         const windowShape = [rows, audio.features];
-        const lookAhead = toDuration((clock.lookAheadSamples / audio.sampleRateHz) * 1000);
+        const lookAhead = toDuration(
+          1000 * (clock.lookAheadSamples / audio.sampleRateHz + reachS(voice, audio)),
+        );
         const labels = { ...STAGE, class: voice.from === 'samples' ? 'live' : 'batch' };
         metrics?.add('talkmesh_active_streams', labels, 1);
         try {
@@ -108,6 +112,11 @@ export function createAudioService(
       await asset.close();
     }
   }
+}
+
+/** What the resampler adds to the look-ahead of live samples. */
+function reachS(voice: VoiceOrigin, { sampleRateHz }: AudioRecipe): number {
+  return voice.from === 'samples' ? resamplerReachS(voice.format.sampleRateHz, sampleRateHz) : 0;
 }
 
 function windowMessage({ frameIndex, features, voiceActivity }: VoiceWindow, shape: readonly number[]) {
