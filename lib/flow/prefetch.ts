@@ -40,12 +40,12 @@ export function prefetch<T>(source: AsyncIterable<T>, count: number): AsyncItera
   }
 
   function start(): void {
+    if (pulling || end !== undefined) return;
     iterator ??= source[Symbol.asyncIterator]();
-    if (!pulling && end === undefined) void pull(iterator);
+    void pull(iterator);
   }
 
   async function take(): Promise<IteratorResult<T>> {
-    start();
     while (waiting.length === 0 && end === undefined) {
       await new Promise<void>((resolve) => {
         wake = resolve;
@@ -65,6 +65,7 @@ export function prefetch<T>(source: AsyncIterable<T>, count: number): AsyncItera
   let previous: Promise<unknown> = Promise.resolve();
   return {
     next(): Promise<IteratorResult<T>> {
+      start();
       const result = previous.then(take);
       previous = result.catch(() => undefined);
       return result;

@@ -13,7 +13,8 @@ export interface RpcLimits {
   readonly maxMessageBytes: number;
   /**
    * HTTP/2 flow-control window of a stream, in bytes: what may be in flight before the reader has to read. The
-   * protocol's default of 64 KiB halves the throughput of large messages.
+   * protocol's default of 64 KiB halves the throughput of large messages. Times `maxConcurrentStreams` it is the
+   * memory that one client can make a server hold, so a public port wants less of both.
    */
   readonly flowControlWindowBytes: number;
   /** Silence on a connection before it is probed with a ping, in milliseconds. */
