@@ -1,5 +1,5 @@
 /** Fragmented MP4 (ISO/IEC 14496-12) cut at its natural places: the header, then one `moof` and `mdat` each. */
-import { Fault } from '../fault/fault.ts';
+import { Fault } from '#lib/fault/fault.ts';
 
 export interface MediaFragment {
   readonly data: Uint8Array;

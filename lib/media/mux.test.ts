@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isFault } from '../fault/fault.ts';
+import { isFault } from '#lib/fault/fault.ts';
 import { startSegmentEncoder, type VideoCodec } from './encode-segment.ts';
 import { DEFAULT_TOOLS } from './media-input.ts';
 import { type ClipContainer, muxClip } from './mux.ts';

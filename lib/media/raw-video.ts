@@ -1,7 +1,7 @@
 /** Finished pictures on their way into an encoder: one raw stream, with the encoder's pace. */
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
-import { Fault } from '../fault/fault.ts';
+import { Fault } from '#lib/fault/fault.ts';
 import { type FfmpegInput, type FfmpegJob, type FfmpegProcess, startFfmpeg } from './ffmpeg-process.ts';
 import { hostFault, type ToolFailure } from './media-fault.ts';
 import type { FfmpegTools } from './media-input.ts';
