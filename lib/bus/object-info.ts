@@ -12,7 +12,6 @@ export interface WrittenChunks {
   readonly chunkBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
-  readonly deleted?: boolean;
 }
 
 export interface ObjectInfo {
@@ -68,14 +67,14 @@ export function encodeInfo(
     chunks: chunks.sequences.length,
     digest: `${DIGEST_PREFIX}${digest}`,
     mtime: storedAt.toISOString(),
-    deleted: chunks.deleted ?? false,
+    deleted: false,
     options: { max_chunk_size: chunks.chunkBytes },
     metadata: { ...info.metadata, [SEQUENCES_KEY]: packSequences(chunks.sequences) },
   };
   return Buffer.from(JSON.stringify(stored));
 }
 
-/** Undefined for a tombstone. */
+/** Undefined for the tombstone that other clients leave of a deleted object. */
 export function decodeInfo(data: Uint8Array, revision: number, storedAt: Date): ObjectInfo | undefined {
   try {
     const stored = JSON.parse(Buffer.from(data).toString()) as StoredInfo;

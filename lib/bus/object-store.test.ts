@@ -84,6 +84,47 @@ describe('ObjectStore', () => {
     expect(String(await read((await objects.find('newer'))!))).toBe('second');
   });
 
+  it('takes names over that another client has deleted', async () => {
+    const theirs = await test.bus.jetstream.views.os(RESULTS_BUCKET);
+    await theirs.putBlob({ name: 'shared' }, randomBytes(10));
+    await theirs.delete('shared');
+    expect(await objects.find('shared')).toBeUndefined();
+    const info = await objects.put('shared', pieces(Buffer.from('ours')));
+    expect(String(await read(info))).toBe('ours');
+    await objects.remove(info);
+    expect(await objects.names('shared')).toEqual([]);
+  });
+
+  it('brings nothing old to light when a newer object is removed', async () => {
+    const old = await objects.put('layered', pieces(Buffer.from('old')));
+    const left = await test.bus.manager.streams.getMessage(STREAM, { seq: old.revision });
+    const current = await objects.put('layered', pieces(Buffer.from('new')));
+    // As a writer leaves it that dies between naming the new object and deleting the old name.
+    const before = await objects.put('layered 2', pieces(Buffer.from('x')));
+    await test.bus.jetstream.publish(left.subject, left.data);
+    await test.bus.jetstream.publish(left.subject, left.data);
+    const found = await objects.find('layered');
+    await objects.remove({ ...found!, chunks: current.chunks });
+    expect(await objects.find('layered')).toBeUndefined();
+    expect(await objects.find('layered 2')).toEqual(expect.objectContaining({ revision: before.revision }));
+  });
+
+  it('gives the disk back: the server accounts for what is stored, and no more', async () => {
+    const own = await startTestBus();
+    const store = createObjectStore(own.bus, RESULTS_BUCKET);
+    const used = async () => (await own.bus.manager.getAccountInfo()).storage;
+    for (let i = 0; i < 5; i++) await store.put('again', pieces(randomBytes(1 << 20), 1 << 16));
+    expect(await used()).toBeLessThan(1.1 * 2 ** 20);
+    await store.remove((await store.find('again'))!);
+    await faultOf(
+      store.write(pieces(randomBytes(1 << 20), 1 << 16), {
+        limit: { bytes: 1 << 19, fault: () => new Fault('invalid', 'ASSET_TOO_LARGE', 'file: too large') },
+      }),
+    );
+    expect(await used()).toBe(0);
+    await own.close();
+  });
+
   it('leaves nothing of an upload whose source fails, is too large, or is aborted while it gives nothing', async () => {
     const before = await storedMessages();
     const failing = (async function* () {
@@ -216,6 +257,10 @@ describe('limits of an object store', () => {
     const fault = await faultOf(store.put('second', pieces(randomBytes(8 << 20), 1 << 16)));
     expect([fault.kind, fault.reason]).toEqual(['saturated', 'STORE_FULL']);
     expect(Buffer.concat(await collect(store.read(first))).equals(bytes)).toBe(true);
+    await store.put('third', pieces(randomBytes(1 << 20), 1 << 16));
+    await faultOf(store.put('second', pieces(randomBytes(8 << 20), 1 << 16)));
+    await store.remove(first);
+    await store.put('first', pieces(bytes, 1 << 16));
     await small.close();
   });
 });

@@ -7,7 +7,7 @@ import { Fault, toFault } from '#lib/fault/fault.ts';
 import { sleep } from '#lib/flow/abortable.ts';
 import type { Bus } from './connection.ts';
 import { isRenderId } from './render-id.ts';
-import { readMessage } from './stored-message.ts';
+import { deleteMessage, readMessage } from './stored-message.ts';
 import { checkTenant } from './tenant.ts';
 import { RENDER_WORKERS, RENDERS_STREAM, RENDERS_SUBJECT } from './topology.ts';
 
@@ -69,7 +69,7 @@ const NEXT_SUBJECT = `$JS.API.CONSUMER.MSG.NEXT.${RENDERS_STREAM}.${RENDER_WORKE
 
 export function createRenderQueue(bus: Bus, config: RenderQueueConfig = {}): RenderQueue {
   const pullMs = config.pullMs ?? DEFAULT_PULL_MS;
-  const { streams, consumers } = bus.manager;
+  const { consumers } = bus.manager;
 
   async function settle(message: Msg, answer: string, during: string): Promise<void> {
     const { reply } = message;
@@ -142,13 +142,7 @@ export function createRenderQueue(bus: Bus, config: RenderQueueConfig = {}): Ren
       const query = { last_by_subj: `${RENDERS_SUBJECT}.${checkTenant(tenant)}.${renderId}` };
       const during = 'taking a render out of the queue';
       const message = await readMessage(bus, RENDERS_STREAM, query, during);
-      if (message === undefined) return;
-      try {
-        await bus.call(during, () => streams.deleteMessage(RENDERS_STREAM, message.seq, false));
-      } catch (error) {
-        // A worker settled it first. The server has no code of its own for that.
-        if ((await readMessage(bus, RENDERS_STREAM, { seq: message.seq }, during)) !== undefined) throw error;
-      }
+      if (message !== undefined) await deleteMessage(bus, RENDERS_STREAM, message.seq, false, during);
     },
 
     async consume(options) {

@@ -4,9 +4,10 @@
  */
 import { Fault } from '#lib/fault/fault.ts';
 import { isStale } from './bus-fault.ts';
+import type { ByteRange, WriteOptions } from './chunk-store.ts';
 import type { CallPatience } from './connection.ts';
 import type { ObjectInfo } from './object-info.ts';
-import type { ByteRange, ObjectStore, WriteOptions } from './object-store.ts';
+import type { ObjectStore } from './object-store.ts';
 import { isRenderId } from './render-id.ts';
 import { checkTenant } from './tenant.ts';
 

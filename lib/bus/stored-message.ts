@@ -47,3 +47,19 @@ export async function readDirectly(
   if (status === 404) return undefined;
   throw new Fault('internal', 'BUS_FAILED', `NATS failed while ${during} (status ${status})`);
 }
+
+/** Deletes a message, if it is still there. `erase` overwrites it on the server's disk first. */
+export async function deleteMessage(
+  bus: Bus,
+  stream: string,
+  sequence: number,
+  erase: boolean,
+  during: string,
+): Promise<void> {
+  try {
+    await bus.call(during, () => bus.manager.streams.deleteMessage(stream, sequence, erase));
+  } catch (error) {
+    // The server has no code of its own for a message that is gone already.
+    if ((await readMessage(bus, stream, { seq: sequence }, during)) !== undefined) throw error;
+  }
+}
