@@ -57,7 +57,7 @@ def main():
                      "face_encoder and face_decoder are block averages, denoiser stays near its reference",
         "seconds": 0, "device": "none", "seed": SEED, "command": "python3 -m export.tiny --out ../test/bundles/tiny",
     }, {})
-    print(args.out, manifest["provenance"]["onnxMaxAbsError"])
+    print(args.out, manifest["provenance"]["onnxMaxError"])
 
 
 if __name__ == "__main__":

@@ -48,7 +48,9 @@ class Attention(nn.Module):
 class Denoiser(nn.Module):
     """latents, masked, reference [B, C, h, w]; timesteps [B] int64 in 0..999; context [B, 1, D] to prediction [B, C, h, w].
 
-    channels: width at h, h/2 and h/4. The prediction is x0.
+    channels: width at h, h/2 and h/4. The prediction is x0: what the network paints, plus the share of the reference that
+    it keeps, per latent. Where the reference stands as the head does now (a still picture, the frame before), texture
+    passes through and only the mouth is painted.
     """
 
     def __init__(self, latent=4, channels=(64, 128, 160), context=192, embedding=192, groups=8, heads=4):
@@ -68,7 +70,7 @@ class Denoiser(nn.Module):
         self.up2 = nn.ModuleList([Block(2 * b, b, embedding, groups), Block(b, b, embedding, groups)])
         self.from2 = nn.Conv2d(b, a, 1)
         self.up1 = nn.ModuleList([Block(2 * a, a, embedding, groups), Block(a, a, embedding, groups)])
-        self.norm, self.out = nn.GroupNorm(groups, a), nn.Conv2d(a, latent, 3, 1, 1)
+        self.norm, self.out = nn.GroupNorm(groups, a), nn.Conv2d(a, 2 * latent, 3, 1, 1)
 
     def forward(self, latents, masked, reference, timesteps, context):
         scale = math.log(10000) / self.frequencies
@@ -89,4 +91,5 @@ class Denoiser(nn.Module):
         h = torch.cat([F.interpolate(self.from2(h), scale_factor=2.0, mode="nearest"), x1], 1)
         for block in self.up1:
             h = block(h, e)
-        return self.out(F.silu(self.norm(h)))
+        painted, keep = self.out(F.silu(self.norm(h))).chunk(2, 1)
+        return painted + torch.sigmoid(keep) * reference

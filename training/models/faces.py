@@ -25,10 +25,10 @@ class FaceDetector(nn.Module):
 
     STRIDE, CELLS, SIZE = 16, 12, 192
 
-    def __init__(self, width=24):
+    def __init__(self, width=16):
         super().__init__()
         w = width
-        self.body = nn.Sequential(conv(12, w), conv(w, 2 * w, 2), Residual(2 * w), conv(2 * w, 3 * w, 2), Residual(3 * w),
+        self.body = nn.Sequential(conv(48, 2 * w), Residual(2 * w), conv(2 * w, 3 * w, 2), Residual(3 * w),
                                   conv(3 * w, 4 * w, 2), Residual(4 * w), Residual(4 * w), Residual(4 * w))
         self.head = nn.Conv2d(4 * w, 5, 1)
         nn.init.constant_(self.head.bias[0], -4.0)
@@ -38,7 +38,7 @@ class FaceDetector(nn.Module):
 
     def raw(self, image):
         """Score logits [B, 144] and log distances over 32 px to left, top, right, bottom [B, 144, 4]."""
-        out = self.head(self.body(F.pixel_unshuffle(image, 2))).flatten(2)
+        out = self.head(self.body(F.pixel_unshuffle(image, 4))).flatten(2)
         return out[:, 0], out[:, 1:].transpose(1, 2)
 
     def boxes(self, distances):

@@ -2,6 +2,8 @@
 
     python3 -m train.autoencoder --clips .cache/clips --test .cache/test --out .cache/autoencoder.pt --seconds 1200
 
+Writes .cache/autoencoder-final.pt, which train.latents and export.bundle read; --seconds 0 writes it from the checkpoint.
+
 Loss: L1, L1 of differences at three scales, and a light pull of the latents to unit variance; noise on the latents
 makes the decoder tolerate what the denoiser gets wrong. normalised() folds mean and deviation of face latents into the
 first and last convolutions, so that latents of faces have mean 0 and variance 1 per channel.
@@ -15,7 +17,7 @@ import torch.nn.functional as F
 from heads import assets
 from models.autoencoder import Decoder, Encoder
 from train.clips import regions
-from train.loop import autocast, device_of, train
+from train.loop import autocast, device_of, save, train
 from train.textures import texture_bank
 
 
@@ -48,7 +50,7 @@ def psnr(encoder, decoder, images, device, box=None):
         if box is not None:
             x, y = (z[:, :, box[0]:box[1], box[2]:box[3]] for z in (x, y))
         square, count = square + float(((x - y) ** 2).sum()), count + x.numel()
-    return 10 * np.log10(4 * count / square)
+    return float(10 * np.log10(4 * count / square))
 
 
 def normalised(encoder, decoder, images, device):
@@ -60,6 +62,11 @@ def normalised(encoder, decoder, images, device):
         encoder.out.bias.copy_((encoder.out.bias - mean) / std)
         decoder.inp.bias += (decoder.inp.weight * mean[None, :, None, None]).sum((1, 2, 3))
         decoder.inp.weight *= std[None, :, None, None]
+
+
+def final_path(path):
+    """Where the normalised weights of a run go."""
+    return path.removesuffix(".pt") + "-final.pt"
 
 
 def main():
@@ -98,7 +105,16 @@ def main():
     def report(step):
         return f"PSNR faces {psnr(encoder, decoder, test, device):.2f} dB, textures {psnr(encoder, decoder, wide, device):.2f} dB"
 
-    train(args.out, {"encoder": encoder, "decoder": decoder}, loss_of, args.seconds, rate=1.5e-3, report=report, average=.995)
+    modules = {"encoder": encoder, "decoder": decoder}
+    average = train(args.out, modules, loss_of, args.seconds, rate=1.5e-3, report=report, average=.995)
+    for name, module in modules.items():
+        module.load_state_dict(average[name])
+    normalised(encoder, decoder, faces[:: max(1, len(faces) // 200)], device)
+    final = {"average": {n: m.state_dict() for n, m in modules.items()}}
+    with torch.no_grad():
+        final["psnr"] = {"faces": psnr(encoder, decoder, test, device), "textures": psnr(encoder, decoder, wide, device)}
+    save(final_path(args.out), final)
+    print(f"{final_path(args.out)}: {final['psnr']}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     python3 -m train.denoiser --latents .cache/latents --test .cache/latents-test --out .cache/denoiser.pt --seconds 3600
 
-x0 prediction, L1 in latent space, more at the mouth. The reference is another frame of the same clip. One sample in ten
+x0 prediction, L1 in latent space, more at the mouth. The reference is another frame of the same clip, or
+the same pose with another mouth where clips have pairs (what progressive references and still pictures look like). One sample in ten
 hears nothing (classifier-free dropout). The context's audio half also predicts the exact mouth curves, so that it keeps
 what the audio encoder knows.
 """
@@ -44,10 +45,10 @@ def mouth_weights(marks):
 class Clips:
     """Encoded clips in memory."""
 
-    def __init__(self, folder, limit=None):
-        paths = sorted(glob.glob(os.path.join(folder, "person-*.npz")))[:limit]
+    def __init__(self, folders, limit=None):
+        paths = [p for f in folders for p in sorted(glob.glob(os.path.join(f, "person-*.npz")))][:limit]
         if not paths:
-            raise TrainingError(f"no encoded clips in {folder}: python3 -m train.latents --out {folder} ...")
+            raise TrainingError(f"no encoded clips in {folders}: python3 -m train.latents --out ...")
         self.people, made_by = [], set()
         for path in paths:
             with np.load(path) as f:
@@ -57,7 +58,7 @@ class Clips:
             clip["visible"] = (clip["marks"][:, recipe.VISIBLE] / recipe.SIZE_PX).astype(np.float32)
             self.people.append(clip)
         if len(made_by) > 1:
-            raise TrainingError(f"{folder} mixes latents of {len(made_by)} models: run train.latents again")
+            raise TrainingError(f"{folders} mix latents of {len(made_by)} models: run train.latents again")
         self.count = sum(len(p["frames"]) for p in self.people)
 
     def window(self, clip, k, version):
@@ -65,15 +66,29 @@ class Clips:
         index, inside = window_indices(frame, clip["features"].shape[1])
         return clip["features"][version][index].astype(np.float32) * inside[:, None]
 
+    def reference(self, clip, k, g):
+        """Another frame, at least 8 frames away, because a near one would tell how the mouth stands. Half of the time the
+        nearest pose of five, as progressive references have; else any."""
+        far = np.flatnonzero(np.abs(clip["frames"] - clip["frames"][k]) >= 8)
+        if not len(far):
+            far = np.arange(len(clip["frames"]))
+        pick = far[g.integers(len(far), size=5 if g.random() < .5 else 1)]
+        away = np.abs(clip["visible"][pick] - clip["visible"][k]).sum((1, 2))
+        return int(pick[np.argmin(away)])
+
     def batch(self, g, size, device, augment=True):
         rows = {k: [] for k in ("z", "masked", "reference", "features", "landmarks", "weights", "curves")}
         for _ in range(size):
             clip = self.people[g.integers(len(self.people))]
-            k, r = g.integers(len(clip["frames"]), size=2)
+            k = int(g.integers(len(clip["frames"])))
+            if "other" in clip and g.random() < .6:
+                reference = clip["other"][k]
+            else:
+                reference = clip["z"][self.reference(clip, k, g)]
             version = int(g.integers(len(clip["features"]))) if augment else 0
             rows["z"].append(clip["z"][k])
             rows["masked"].append(clip["masked"][k])
-            rows["reference"].append(clip["z"][r])
+            rows["reference"].append(reference)
             rows["features"].append(self.window(clip, k, version))
             rows["landmarks"].append(clip["visible"][k])
             rows["weights"].append(clip["weights"][k])
@@ -89,18 +104,18 @@ def l1(prediction, target, weights):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--latents", required=True)
+    ap.add_argument("--latents", nargs="+", required=True)
     ap.add_argument("--test", required=True)
     ap.add_argument("--out", required=True)
     ap.add_argument("--seconds", type=float, default=3600)
-    ap.add_argument("--batch", type=int, default=16)
+    ap.add_argument("--batch", type=int, default=8)
     ap.add_argument("--rate", type=float, default=1e-3)
     ap.add_argument("--channels", type=int, nargs=3, default=[48, 96, 128])
     ap.add_argument("--device")
     args = ap.parse_args()
     device = device_of(args.device)
     torch.set_flush_denormal(True)
-    data, test = Clips(args.latents), Clips(args.test)
+    data, test = Clips(args.latents), Clips([args.test])
     curves = data.people[0]["curves"].shape[1]
     print(f"{len(data.people)} people, {data.count} frames; test {len(test.people)} people", flush=True)
     net = Denoiser(channels=tuple(args.channels)).to(device, memory_format=torch.channels_last)
@@ -118,7 +133,9 @@ def main():
         marks = b["landmarks"] + .004 * torch.randn_like(b["landmarks"]) + .006 * torch.randn_like(b["landmarks"][:, :1])
         # Progressive references are the network's own output, encoded again: a little off.
         reference = b["reference"] + .08 * torch.rand(args.batch, 1, 1, 1, device=device) * torch.randn_like(b["reference"])
-        t = torch.from_numpy((999 * (1 - g.random(args.batch) ** 2.5)).round().astype(np.int64)).to(device)
+        # Half the samples start from pure noise: the first step of any sampler, and the only one of one step.
+        late = np.where(g.random(args.batch) < .5, 0, g.random(args.batch) ** 2)
+        t = torch.from_numpy((999 * (1 - late)).round().astype(np.int64)).to(device)
         x = noised(b["z"], t, torch.randn_like(b["z"]), alphas)
         with autocast(device):
             context = conditioner(heard, marks)

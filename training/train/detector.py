@@ -86,7 +86,7 @@ def main():
     ap.add_argument("--test", required=True)
     ap.add_argument("--out", required=True)
     ap.add_argument("--seconds", type=float, default=500)
-    ap.add_argument("--batch", type=int, default=24)
+    ap.add_argument("--batch", type=int, default=12)
     ap.add_argument("--device")
     args = ap.parse_args()
     device = device_of(args.device)

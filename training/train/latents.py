@@ -1,8 +1,8 @@
 """Encodes rendered clips once: latents, masked latents, audio features and visible landmarks, one file per person.
 
-    python3 -m train.latents --clips .cache/clips --autoencoder .cache/autoencoder.pt --audio .cache/audio/encoder.pt --out .cache/latents
+    python3 -m train.latents --clips .cache/clips --autoencoder .cache/autoencoder-final.pt --audio .cache/audio/encoder.pt --out .cache/latents
 
-person-NNNNN.npz: z, masked float16 [n, 4, 32, 32]; marks float32 [n, 68, 2] in crop pixels; frames int32 [n];
+person-NNNNN.npz: z, masked float16 [n, 4, 32, 32], and other if the clip has it (heads.clips --pairs); marks float32 [n, 68, 2] in crop pixels; frames int32 [n];
 features float16 [versions, N, 64] of every frame of the clip, clean first, then augmented; curves float16 [N, C].
 """
 import argparse
@@ -24,13 +24,18 @@ from train.loop import TrainingError, autocast, device_of, load_weights, read_ch
 STRENGTHS = (0., .4, .8)
 
 
-def fingerprint(*paths):
-    """Of the models that the latents were made with: latents of other models must not be mixed."""
-    h = hashlib.sha256()
-    for path in paths:
-        with open(path, "rb") as f:
-            h.update(f.read())
-    return h.hexdigest()[:16]
+def fingerprint(path):
+    """Of a model that latents were made with: latents of several models must not be mixed."""
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()[:16]
+
+
+def earlier(path):
+    """The arrays of an existing file, made_by as text; empty when there is none."""
+    if not os.path.exists(path):
+        return {}
+    with np.load(path) as f:
+        return {k: f[k] for k in f.files} | {"made_by": str(f["made_by"])}
 
 
 def load_face_encoder(path, device):
@@ -76,22 +81,27 @@ def main():
     torch.set_flush_denormal(True)
     face, audio = load_face_encoder(args.autoencoder, device), load_encoder(args.audio).to(device)
     normalisation = load_checkpoint(args.audio)["normalisation"]
-    made_by = fingerprint(args.autoencoder, args.audio)
+    made_by = fingerprint(args.autoencoder), fingerprint(args.audio)
     os.makedirs(args.out, exist_ok=True)
     for path in clip_paths(args.clips):
         out = os.path.join(args.out, os.path.basename(path))
-        if os.path.exists(out) and str(np.load(out)["made_by"]) == made_by:
+        old = earlier(out)
+        if old.get("made_by") == " ".join(made_by):
             continue
         clip = read_clip(path)
-        z, masked = encode(face, clip["region"], device)
+        if old.get("made_by", "").startswith(made_by[0]):  # only the audio encoder is new
+            faces = {k: old[k] for k in ("z", "masked", "other") if k in old}
+        else:
+            z, masked = encode(face, clip["region"], device)
+            faces = {"z": z, "masked": masked} | ({"other": encode(face, clip["other"], device)[0]} if "other" in clip else {})
         features = []
         for k, strength in enumerate(STRENGTHS[:args.versions]):
             g = np.random.default_rng((5, clip["meta"]["seed"], k))
             wav = augment(clip["wav"], g, strength) if strength else clip["wav"]
             features.append(audio_features(audio, wav, len(clip["curves"]), normalisation, device))
         with open(out + ".part", "wb") as f:
-            np.savez(f, z=z, masked=masked, marks=clip["landmarks"], frames=clip["frames"], curves=clip["curves"],
-                     features=np.stack(features), made_by=made_by)
+            np.savez(f, **faces, marks=clip["landmarks"], frames=clip["frames"], curves=clip["curves"],
+                     features=np.stack(features), made_by=" ".join(made_by))
         os.replace(out + ".part", out)
     print(f"{args.out}: {len(clip_paths(args.clips))} people", flush=True)
 

@@ -1,5 +1,6 @@
 """One training run: time budget, cosine rate, averaged weights, checkpoints that resume, and a stop on a bad loss."""
 import contextlib
+import math
 import os
 import time
 
@@ -50,7 +51,8 @@ def load_weights(module, state, what):
 def read_checkpoint(path):
     if not os.path.exists(path):
         raise TrainingError(f"no checkpoint {path}")
-    return torch.load(path, map_location="cpu")
+    # torch 1.13 knows weights_only but cannot read floats with it.
+    return torch.load(path, map_location="cpu", weights_only=check_torch() >= (2, 0))
 
 
 def save(path, value):
@@ -104,7 +106,8 @@ def train(path, modules, loss_of, seconds, rate=1e-3, report=None, report_every=
         m.train()
     while spent < seconds:
         for group in optimiser.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / warm) * (floor + (1 - floor) * .5 * (1 + np.cos(np.pi * spent / seconds)))
+            share = floor + (1 - floor) * .5 * (1 + math.cos(math.pi * spent / seconds))
+            group["lr"] = rate * min(1, (step + 1) / warm) * share
         loss = loss_of(step, rng)
         value = float(loss.detach())
         if not np.isfinite(value):
