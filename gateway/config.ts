@@ -24,7 +24,7 @@ export interface GatewayConfig {
   readonly corsOrigins: readonly string[];
   /** Pause between comments on an idle event stream, so that proxies keep it open. */
   readonly eventKeepaliveMs: number;
-  /** A live WebSocket that takes nothing of what is sent for so long is closed. */
+  /** A live caller that takes nothing of what is sent for so long, or gives no sign of life, is let go. */
   readonly slowClientTimeoutMs: number;
   /** Longest time that POST /v1/talk waits for its render. */
   readonly talkTimeoutMs: number;

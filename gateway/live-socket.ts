@@ -25,6 +25,7 @@ import { problemOf } from '#lib/fault/problem.ts';
 import { type Channel, channel } from '#lib/flow/channel.ts';
 import type { ServiceClient } from '#lib/rpc/service-types.ts';
 import type { GatewayConfig } from './config.ts';
+import { tooSlow } from './end-when-unread.ts';
 import { messageFromJson } from './http-exchange.ts';
 
 const MESSAGES_AHEAD = 64;
@@ -51,6 +52,7 @@ export async function serveLiveSocket(
   receive(socket, requests, () => {
     ended = true;
   });
+  const pulse = watchPulse(socket, config.slowClientTimeoutMs);
   try {
     const metadata: Record<string, string> = authorization === undefined ? {} : { authorization };
     for await (const { output } of renders.live(requests, { signal: gone.signal, metadata })) {
@@ -63,8 +65,25 @@ export async function serveLiveSocket(
     socket.send(JSON.stringify({ problem: problemOf(fault).body }));
     socket.close(closeCode(fault), fault.reason);
   } finally {
+    clearInterval(pulse);
     if (!ended) requests.close();
   }
+}
+
+/**
+ * Lets go of a caller whose machine or network is gone: it closes nothing, and it answers no ping. While the socket
+ * is paused an answer could not be read, so none is expected.
+ */
+function watchPulse(socket: WebSocket, everyMs: number): NodeJS.Timeout {
+  let alive = true;
+  socket.on('pong', () => {
+    alive = true;
+  });
+  return setInterval(() => {
+    if (!alive && !socket.isPaused) socket.terminate();
+    alive = socket.isPaused;
+    socket.ping();
+  }, everyMs);
 }
 
 /** Messages in order; while the channel is full the socket is paused, so that the caller feels it. */
@@ -129,13 +148,7 @@ async function send(
 ): Promise<void> {
   const giveUpAt = performance.now() + slowMs;
   while (socket.bufferedAmount > HIGH_WATER_BYTES && !signal.aborted) {
-    if (performance.now() > giveUpAt) {
-      throw new Fault(
-        'late',
-        'CLIENT_TOO_SLOW',
-        `the caller read nothing for ${slowMs} ms; read faster or reconnect`,
-      );
-    }
+    if (performance.now() > giveUpAt) throw tooSlow(slowMs);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   const { output } = message;

@@ -17,6 +17,8 @@ import { resolveRecipe } from '#lib/recipe/resolve-recipe.ts';
 import type { CallContext, ServiceClient, ServiceImpl } from '#lib/rpc/service-types.ts';
 import { traceHeaders } from '#lib/telemetry/trace-context.ts';
 import type { BundleOffers } from './bundle-offers.ts';
+import type { GatewayConfig } from './config.ts';
+import { endWhenUnread } from './end-when-unread.ts';
 import type { Keyring } from './keyring.ts';
 
 export interface RenderServiceDeps {
@@ -28,7 +30,10 @@ export interface RenderServiceDeps {
 }
 
 /** Callers name themselves by the metadata `authorization`, as in HTTP. */
-export function createRenderService(deps: RenderServiceDeps): ServiceImpl<typeof RenderService> {
+export function createRenderService(
+  { slowClientTimeoutMs }: Pick<GatewayConfig, 'slowClientTimeoutMs'>,
+  deps: RenderServiceDeps,
+): ServiceImpl<typeof RenderService> {
   const { renders, keyring } = deps;
   const tenantOf = (context: CallContext): string => keyring.admit(context.metadata.get('authorization'));
   return {
@@ -50,7 +55,8 @@ export function createRenderService(deps: RenderServiceDeps): ServiceImpl<typeof
       const events = renders.watch(tenantOf(context), required(id), Number(afterSequence), context.signal);
       for await (const event of events) yield { event };
     },
-    live: (requests, context) => live(requests, context, tenantOf(context), deps),
+    live: (requests, context) =>
+      endWhenUnread(live(requests, context, tenantOf(context), deps), slowClientTimeoutMs),
   };
 }
 

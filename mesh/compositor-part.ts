@@ -6,13 +6,13 @@ import { toFault } from '#lib/fault/fault.ts';
 import type { Catalog } from '#lib/inference/catalog.ts';
 import type { ServiceImpl } from '#lib/rpc/service-types.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
+import type { Metrics } from '#lib/telemetry/metrics.ts';
 import type { RenderStages } from '#services/compositor/render.ts';
 import { createRenderHandler } from '#services/compositor/render-handler.ts';
-import { createCompositorService, DEFAULT_COMPOSITOR_CONFIG } from '#services/compositor/service.ts';
+import { createCompositorService } from '#services/compositor/service.ts';
+import { compositorConfigOf } from './compositor-config.ts';
 import type { MeshConfig } from './config-fields.ts';
-import { toolsOf } from './leaf-services.ts';
 import type { MeshBus } from './mesh-bus.ts';
-import { TALKMESH_VERSION } from './version.ts';
 
 export interface CompositorPart {
   readonly service: ServiceImpl<typeof CompositorService>;
@@ -25,6 +25,7 @@ export interface CompositorPartDeps {
   readonly stages: RenderStages;
   readonly meshBus: MeshBus;
   readonly log: Logger;
+  readonly metrics: Metrics;
 }
 
 const REPORT_EVERY_MS = 500;
@@ -32,14 +33,9 @@ const REPORT_EVERY_MS = 500;
 const PUT_BACK_MS = 3_000;
 
 export function createCompositorPart(config: MeshConfig, deps: CompositorPartDeps): CompositorPart {
-  const { catalog, stages, meshBus, log } = deps;
-  const compositorConfig = {
-    ...DEFAULT_COMPOSITOR_CONFIG,
-    tools: toolsOf(config),
-    tempFolder: config.tempFolder,
-    talkmeshVersion: TALKMESH_VERSION,
-  };
-  const renderDeps = { catalog, stages, assets: meshBus.assetCache, results: meshBus.results };
+  const { catalog, stages, meshBus, log, metrics } = deps;
+  const compositorConfig = compositorConfigOf(config);
+  const renderDeps = { catalog, stages, metrics, assets: meshBus.assetCache, results: meshBus.results };
   const stop = new AbortController();
   const working = runRenderWorker(
     { concurrency: config.rendersAtOnce, drainMs: Math.max(0, config.drainTimeoutMs - PUT_BACK_MS) },

@@ -1,9 +1,11 @@
 /** Every configuration key of talkmesh. This is the only room that reads the environment. */
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { choice, duration, integer, optional, text, textList, url } from '#lib/config/field.ts';
+import { DEFAULT_GATEWAY_CONFIG } from '#gateway/config.ts';
+import { byteSize, choice, duration, integer, optional, text, textList, url } from '#lib/config/field.ts';
 import type { ConfigOf } from '#lib/config/parse.ts';
 import { LOG_LEVELS } from '#lib/telemetry/logger.ts';
+import { DEFAULT_COMPOSITOR_CONFIG } from '#services/compositor/service.ts';
 
 const PROJECT_FOLDER = join(import.meta.dirname, '..');
 const ADDRESS = { pattern: /^(unix:.+|[^\s/]+:\d{1,5}|dns:\/\/\/\S+)$/, accepts: 'host:port or unix:/path' };
@@ -40,6 +42,14 @@ export const COMMON_FIELDS = {
     key: 'TALKMESH_TEMP_FOLDER',
     description: 'Where files that are needed for a while are kept.',
     default: tmpdir(),
+  }),
+  segmentFrameCount: integer({
+    key: 'TALKMESH_SEGMENT_FRAMES',
+    description:
+      'Frames of a segment of a clip: what is lost at most when a process dies. A multiple of resetFrames of every bundle.',
+    min: 1,
+    max: 100_000,
+    default: DEFAULT_COMPOSITOR_CONFIG.segmentFrameCount,
   }),
   logLevel: choice({
     key: 'TALKMESH_LOG_LEVEL',
@@ -127,6 +137,41 @@ export const MESH_FIELDS = {
     key: 'TALKMESH_CORS_ORIGINS',
     description: 'Origins that browsers may call from, separated by commas; * allows all.',
     default: [],
+  }),
+  requestsPerSecond: integer({
+    key: 'TALKMESH_REQUESTS_PER_SECOND',
+    description: 'Requests that one API key may send a second, on average; more are refused with 429.',
+    min: 1,
+    max: 1_000_000,
+    default: DEFAULT_GATEWAY_CONFIG.requestsPerSecond,
+  }),
+  requestBurst: integer({
+    key: 'TALKMESH_REQUEST_BURST',
+    description: 'Requests that one API key may send at once before the average counts.',
+    min: 1,
+    max: 1_000_000,
+    default: DEFAULT_GATEWAY_CONFIG.requestBurst,
+  }),
+  maxLiveStreams: integer({
+    key: 'TALKMESH_MAX_LIVE_STREAMS',
+    description: 'Live streams that one tenant may have open at once.',
+    min: 1,
+    max: 100_000,
+    default: DEFAULT_GATEWAY_CONFIG.maxLiveStreams,
+  }),
+  maxUploadBytes: byteSize({
+    key: 'TALKMESH_MAX_UPLOAD',
+    description: 'The largest face or voice that is taken.',
+    min: 1,
+    max: 1024 ** 4,
+    default: DEFAULT_GATEWAY_CONFIG.maxUploadBytes,
+  }),
+  slowClientTimeoutMs: duration({
+    key: 'TALKMESH_SLOW_CLIENT_TIMEOUT',
+    description: 'How long a live caller may take nothing of what it is sent before its stream is ended.',
+    min: 100,
+    max: day,
+    default: DEFAULT_GATEWAY_CONFIG.slowClientTimeoutMs,
   }),
   rendersAtOnce: integer({
     key: 'TALKMESH_RENDERS_AT_ONCE',

@@ -2,7 +2,7 @@
 
 import { createGatewayApp } from '#gateway/app.ts';
 import { createBundleOffers } from '#gateway/bundle-offers.ts';
-import { DEFAULT_GATEWAY_CONFIG } from '#gateway/config.ts';
+import { DEFAULT_GATEWAY_CONFIG, type GatewayConfig } from '#gateway/config.ts';
 import { type HttpServer, startHttpServer } from '#gateway/http-server.ts';
 import { createKeyring } from '#gateway/keyring.ts';
 import { serveLiveSocket } from '#gateway/live-socket.ts';
@@ -45,14 +45,10 @@ export function createGatewayPart(config: MeshConfig, deps: GatewayPartDeps): Li
       const { bus, renders, assets, results, queue } = deps.meshBus();
       const { metrics, readiness, onCall } = deps;
       const compositor = deps.compositor();
-      const gatewayConfig = {
-        ...DEFAULT_GATEWAY_CONFIG,
-        apiKeys: apiKeysOf(config),
-        corsOrigins: config.corsOrigins,
-      };
+      const gatewayConfig = gatewayConfigOf(config);
       const keyring = createKeyring(gatewayConfig);
       const bundles = createBundleOffers(compositor);
-      const service = createRenderService({ renders, assets, bundles, compositor, keyring });
+      const service = createRenderService(gatewayConfig, { renders, assets, bundles, compositor, keyring });
       const client = local(RenderService, service, { onCall });
       const isReady = (): boolean => readiness.report().ready && bus.isConnected();
       const app = createGatewayApp(gatewayConfig, {
@@ -82,5 +78,21 @@ export function createGatewayPart(config: MeshConfig, deps: GatewayPartDeps): Li
     async stop() {
       await Promise.all([http?.drain(0), grpc?.close()]);
     },
+  };
+}
+
+function gatewayConfigOf(config: MeshConfig): GatewayConfig {
+  const {
+    corsOrigins,
+    requestsPerSecond,
+    requestBurst,
+    maxLiveStreams,
+    maxUploadBytes,
+    slowClientTimeoutMs,
+  } = config;
+  return {
+    ...DEFAULT_GATEWAY_CONFIG,
+    apiKeys: apiKeysOf(config),
+    ...{ corsOrigins, requestsPerSecond, requestBurst, maxLiveStreams, maxUploadBytes, slowClientTimeoutMs },
   };
 }

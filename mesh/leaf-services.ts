@@ -47,16 +47,16 @@ export function openConfiguredCatalog({ bundleFolders, defaultBundle }: CommonCo
   return openCatalog({ folders: bundleFolders, defaultBundle });
 }
 
-export function startInference(config: CommonConfig, metrics?: Metrics): Promise<InferenceRuntime> {
+export async function startInference(config: CommonConfig, metrics?: Metrics): Promise<InferenceRuntime> {
   const { provider, inferenceThreads: threadCount } = config;
-  if (metrics === undefined) return createInferenceRuntime({ provider, threadCount });
-  return createInferenceRuntime(
+  const runtime = await createInferenceRuntime(
     { provider, threadCount },
     {
-      onRun({ bundle, graph, batchSize, elapsedMs }) {
-        metrics.observe('talkmesh_inference_seconds', { bundle, graph, provider }, elapsedMs / 1000);
-        metrics.observe('talkmesh_batch_size', { graph }, batchSize);
+      onRun({ bundle, graph, elapsedMs }) {
+        const labels = { bundle, graph, provider: runtime.provider };
+        metrics?.observe('talkmesh_inference_seconds', labels, elapsedMs / 1000);
       },
     },
   );
+  return runtime;
 }

@@ -117,7 +117,7 @@ export function createMesh(config: MeshConfig, only: Role | undefined, deps: Mes
           landmark: clientOf('landmark', LandmarkService, () => leaves.landmark, config.landmarkAddress),
           denoiser: clientOf('denoiser', DenoiserService, () => leaves.denoiser, config.denoiserAddress),
         };
-        compositor = createCompositorPart(config, { catalog, stages, meshBus, log });
+        compositor = createCompositorPart(config, { catalog, stages, meshBus, log, metrics });
       },
       drain: () => compositor.drain(),
     });

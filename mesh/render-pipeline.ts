@@ -7,10 +7,10 @@ import type { InferenceRuntime } from '#lib/inference/runtime.ts';
 import { createLocalAssets, type LocalAssets } from '#lib/media/assets.ts';
 import { local } from '#lib/rpc/local.ts';
 import type { ServiceClient } from '#lib/rpc/service-types.ts';
-import { createCompositorService, DEFAULT_COMPOSITOR_CONFIG } from '#services/compositor/service.ts';
+import { createCompositorService } from '#services/compositor/service.ts';
+import { compositorConfigOf } from './compositor-config.ts';
 import type { CommonConfig } from './config-fields.ts';
-import { createLeafServices, openConfiguredCatalog, startInference, toolsOf } from './leaf-services.ts';
-import { TALKMESH_VERSION } from './version.ts';
+import { createLeafServices, openConfiguredCatalog, startInference } from './leaf-services.ts';
 
 export interface RenderPipeline {
   readonly compositor: ServiceClient<typeof CompositorService>;
@@ -29,12 +29,7 @@ export async function createRenderPipeline(config: CommonConfig): Promise<Render
     landmark: local(LandmarkService, leaves.landmark),
     denoiser: local(DenoiserService, leaves.denoiser),
   };
-  const compositorConfig = {
-    ...DEFAULT_COMPOSITOR_CONFIG,
-    tools: toolsOf(config),
-    tempFolder: config.tempFolder,
-    talkmeshVersion: TALKMESH_VERSION,
-  };
+  const compositorConfig = compositorConfigOf(config);
   const compositor = createCompositorService(compositorConfig, { catalog, assets, stages });
   return { compositor: local(CompositorService, compositor), assets, runtime, close: () => runtime.close() };
 }

@@ -6,6 +6,7 @@ import { type Fault, toFault } from '#lib/fault/fault.ts';
 import { sleep } from '#lib/flow/abortable.ts';
 import { fileFault } from '#lib/media/media-fault.ts';
 import { type ClipContainer, muxClip, segmentCodec } from '#lib/media/mux.ts';
+import { withSpan } from '#lib/telemetry/span.ts';
 import { type RenderPlan, type RenderStages, renderFrames } from './render.ts';
 import { type Checkpoints, createSegmentWriter, type SegmentWriter } from './segments.ts';
 import type { RenderTally } from './tally.ts';
@@ -61,16 +62,18 @@ export async function* renderClip(
     await segments.restore();
     yield* renderSegments(plan, stages, settings, segments, tally, signal);
     const outputPath = join(folder, 'clip');
-    await muxClip({
-      segmentPaths: segments.paths,
-      voicePath: plan.voicePath,
-      outputPath,
-      listPath: join(folder, 'segments.txt'),
-      container,
-      ...(interpolate === undefined ? {} : { interpolate }),
-      tools: plan.tools,
-      signal,
-    });
+    await withSpan('compositor.mux', { 'talkmesh.segment_count': segments.paths.length }, () =>
+      muxClip({
+        segmentPaths: segments.paths,
+        voicePath: plan.voicePath,
+        outputPath,
+        listPath: join(folder, 'segments.txt'),
+        container,
+        ...(interpolate === undefined ? {} : { interpolate }),
+        tools: plan.tools,
+        signal,
+      }),
+    );
     yield { kind: 'finished', path: outputPath };
   } finally {
     await segments.discard();

@@ -7,6 +7,7 @@ import { invalidField } from '#lib/fault/fault.ts';
 import { type Channel, channel } from '#lib/flow/channel.ts';
 import { type LiveEncoder, type SoundLayout, startLiveEncoder } from '#lib/media/live-encoder.ts';
 import { toDuration } from '#lib/rpc/duration.ts';
+import type { Metrics } from '#lib/telemetry/metrics.ts';
 import { type ComposedFrame, type RenderPlan, type RenderStages, renderFrames } from './render.ts';
 import type { RenderTally } from './tally.ts';
 import type { Voice } from './voice.ts';
@@ -65,8 +66,9 @@ export async function* renderLive(
     outputs.fail(error);
     stop.abort(error);
   };
-  receive(inputs, buffer, outputs, tally).catch(fail);
-  produce(plan, frames, buffer, settings, outputs, tally, scope).then(() => outputs.close(), fail);
+  const watch = createFirstFragmentWatch(plan.metrics);
+  receive(inputs, buffer, outputs, tally, watch).catch(fail);
+  produce(plan, frames, buffer, settings, outputs, tally, watch, scope).then(() => outputs.close(), fail);
   try {
     yield* outputs;
   } finally {
@@ -91,8 +93,10 @@ async function receive(
   buffer: VoiceBuffer,
   outputs: Channel<LiveMessage>,
   tally: RenderTally,
+  watch: FirstFragmentWatch,
 ): Promise<void> {
   for await (const { input } of inputs) {
+    if (input.case === 'voice') watch.heard();
     if (input.case === 'voice' && !(await buffer.push(input.value))) return;
     if (input.case === 'clear' && input.value) {
       buffer.clear();
@@ -110,6 +114,7 @@ async function produce(
   settings: LiveSettings,
   outputs: Channel<LiveMessage>,
   tally: RenderTally,
+  watch: FirstFragmentWatch,
   signal: AbortSignal,
 ): Promise<void> {
   let encoder: LiveEncoder | undefined;
@@ -121,7 +126,7 @@ async function produce(
         const { width, height } = picture;
         await outputs.push(started(plan, width, height, tally.lookAheadMs));
         encoder = await startEncoder(plan, width, height, settings, signal);
-        forwarded = forward(encoder, outputs);
+        forwarded = forward(encoder, outputs, watch);
         // Awaited below; a failure in between ends the encoder, and its write tells.
         forwarded.catch(() => undefined);
       }
@@ -137,6 +142,27 @@ async function produce(
   } finally {
     await encoder?.discard();
   }
+}
+
+interface FirstFragmentWatch {
+  heard(): void;
+  shown(): void;
+}
+
+/** Measures, once, how long a caller waits from the first speech to the first fragment. */
+function createFirstFragmentWatch(metrics: Metrics | undefined): FirstFragmentWatch {
+  let heardAtMs: number | undefined;
+  let measured = false;
+  return {
+    heard() {
+      heardAtMs ??= performance.now();
+    },
+    shown() {
+      if (measured || heardAtMs === undefined) return;
+      measured = true;
+      metrics?.observe('talkmesh_live_first_fragment_seconds', {}, (performance.now() - heardAtMs) / 1000);
+    },
+  };
 }
 
 function startEncoder(
@@ -156,9 +182,14 @@ function startEncoder(
   });
 }
 
-async function forward(encoder: LiveEncoder, outputs: Channel<LiveMessage>): Promise<void> {
+async function forward(
+  encoder: LiveEncoder,
+  outputs: Channel<LiveMessage>,
+  watch: FirstFragmentWatch,
+): Promise<void> {
   let firstFrameIndex = 0;
   for await (const { data, frameCount } of encoder.fragments) {
+    if (frameCount > 0) watch.shown();
     const fragment = { data, frameCount, firstFrameIndex: BigInt(frameCount === 0 ? -1 : firstFrameIndex) };
     firstFrameIndex += frameCount;
     if (!(await outputs.push({ output: { case: 'fragment', value: fragment } }))) return;

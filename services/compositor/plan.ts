@@ -8,6 +8,7 @@ import type { Catalog } from '#lib/inference/catalog.ts';
 import type { AssetSource, OpenAsset } from '#lib/media/assets.ts';
 import type { FfmpegTools } from '#lib/media/media-input.ts';
 import { resolveRecipe } from '#lib/recipe/resolve-recipe.ts';
+import type { Metrics } from '#lib/telemetry/metrics.ts';
 import { offerBundle } from './bundle-offer.ts';
 import type { RenderPlan } from './render.ts';
 import { createVisibleMark } from './visible-mark.ts';
@@ -25,6 +26,7 @@ export interface PlanSettings {
 export interface PlanDeps {
   readonly catalog: Catalog;
   readonly assets: AssetSource;
+  readonly metrics?: Metrics;
 }
 
 /** What a caller said of the face, in a file render or a live stream. */
@@ -49,7 +51,7 @@ export async function openFace(
   request: FaceRequest,
   streamClass: StreamClass,
   settings: PlanSettings,
-  { catalog, assets }: PlanDeps,
+  { catalog, assets, metrics }: PlanDeps,
   signal: AbortSignal,
 ): Promise<FacePlan> {
   const bundle = catalog.get(request.face?.bundle ?? '');
@@ -78,6 +80,7 @@ export async function openFace(
     streamClass,
     framesInFlight: settings.framesInFlight,
     visibleMark: recipe.visibleMark ? createVisibleMark() : undefined,
+    metrics,
   };
   return { bundle, source, plan };
 }

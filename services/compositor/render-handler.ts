@@ -5,6 +5,7 @@ import type { RenderHandler, RenderTask } from '#lib/bus/render-attempt.ts';
 import type { Blobs, ResultStore } from '#lib/bus/result-store.ts';
 import { Fault } from '#lib/fault/fault.ts';
 import { fileFault } from '#lib/media/media-fault.ts';
+import { withSpan } from '#lib/telemetry/span.ts';
 import { continueTrace } from '#lib/telemetry/trace-context.ts';
 import {
   type ClipRenderDeps,
@@ -27,7 +28,13 @@ export function createRenderHandler(settings: RenderHandlerSettings, deps: Rende
   return (task) =>
     continueTrace(
       (name) => task.headers.get(name),
-      () => handle(task, settings, deps),
+      () =>
+        withSpan(
+          'compositor.render',
+          { 'talkmesh.render_id': task.renderId, 'talkmesh.attempt': task.attempt },
+          () => handle(task, settings, deps),
+          'consumer',
+        ),
     );
 }
 
@@ -35,7 +42,13 @@ async function handle(task: RenderTask, settings: RenderHandlerSettings, deps: R
   const { tenant, renderId, render, signal } = task;
   const blobs = deps.results.checkpoints(tenant, renderId);
   let reportedAt = Number.NEGATIVE_INFINITY;
-  for await (const event of runClip(render, keptSegments(blobs), settings, deps, signal)) {
+  for await (const event of runClip(
+    render,
+    keptSegments(blobs, settings.segmentFrameCount),
+    settings,
+    deps,
+    signal,
+  )) {
     if (event.kind === 'progress' && performance.now() - reportedAt >= settings.reportEveryMs) {
       reportedAt = performance.now();
       task.report(event);
@@ -68,9 +81,9 @@ function result(event: Finished, video: { sizeBytes: number; sha256: string }) {
   };
 }
 
-/** Segments as blobs of the render. */
-function keptSegments(blobs: Blobs): Checkpoints {
-  const key = (segmentIndex: number): string => `segment-${segmentIndex}`;
+/** Segments as blobs of the render. Those of another length, from before a new configuration, are not its own. */
+function keptSegments(blobs: Blobs, segmentFrameCount: number): Checkpoints {
+  const key = (segmentIndex: number): string => `segment-${segmentFrameCount}-${segmentIndex}`;
   return {
     async restore(segmentIndex, path, signal) {
       const bytes = await blobs.get(key(segmentIndex), { signal });

@@ -10,10 +10,10 @@
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { AudioService } from '#gen/talkmesh/audio/v1/audio_service_pb.ts';
-import type {
-  DenoiseRequestSchema,
-  DenoiserService,
-  GeneratedFace,
+import {
+  type DenoiseRequestSchema,
+  type DenoiserService,
+  type GeneratedFace,
   StreamClass,
 } from '#gen/talkmesh/denoiser/v1/denoiser_service_pb.ts';
 import type { LandmarkService } from '#gen/talkmesh/landmark/v1/landmark_service_pb.ts';
@@ -24,6 +24,7 @@ import { zip } from '#lib/flow/zip.ts';
 import type { RgbPixels } from '#lib/media/rgb-frame.ts';
 import { durationMs } from '#lib/rpc/duration.ts';
 import type { ServiceClient } from '#lib/rpc/service-types.ts';
+import type { Metrics } from '#lib/telemetry/metrics.ts';
 import { blendFace } from './blend.ts';
 import { openShots, type Shot, type ShotsPlan } from './shots.ts';
 import type { RenderTally } from './tally.ts';
@@ -47,6 +48,7 @@ export interface RenderPlan extends ShotsPlan {
   readonly framesInFlight: number;
   /** Draws on every finished frame; absent when the recipe switches it off. */
   readonly visibleMark: VisibleMark | undefined;
+  readonly metrics: Metrics | undefined;
 }
 
 export interface ComposedFrame {
@@ -62,6 +64,7 @@ interface Awaited {
   readonly shot: Shot;
 }
 
+const STAGE = { stage: 'compositor' } as const;
 const WINDOWS_AHEAD = 32;
 const SHOTS_AHEAD = 4;
 const FACES_AHEAD = 2;
@@ -82,6 +85,8 @@ export async function* renderFrames(
   const scope = AbortSignal.any([signal, stop.signal]);
   const awaited = channel<Awaited>(plan.framesInFlight);
   const next = awaited[Symbol.asyncIterator]();
+  const labels = { ...STAGE, class: plan.streamClass === StreamClass.LIVE ? 'live' : 'batch' };
+  plan.metrics?.add('talkmesh_active_streams', labels, 1);
   try {
     const windows = prefetch(featureWindows(plan.voice, stages.audio, tally, scope), WINDOWS_AHEAD);
     const shots = prefetch(openShots(plan, stages.landmark, tally, scope), SHOTS_AHEAD);
@@ -98,6 +103,7 @@ export async function* renderFrames(
       yield frame;
     }
   } finally {
+    plan.metrics?.add('talkmesh_active_streams', labels, -1);
     stop.abort(new DOMException('the render has ended', 'AbortError'));
     await next.return?.();
   }
@@ -155,7 +161,10 @@ async function compose(
       `the denoiser sent frame ${face.frameIndex} where frame ${voice.frameIndex} was due`,
     );
   }
+  const startedAtMs = performance.now();
   const picture = blendFace(shot, face.region);
   await plan.visibleMark?.draw(picture);
+  plan.metrics?.observe('talkmesh_stage_seconds', STAGE, (performance.now() - startedAtMs) / 1000);
+  plan.metrics?.count('talkmesh_frames_total', STAGE);
   return { frameIndex: voice.frameIndex, picture, voiceActivity: voice.voiceActivity };
 }

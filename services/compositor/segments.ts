@@ -3,6 +3,8 @@
  * died goes on where it stood.
  */
 import { join } from 'node:path';
+import { Fault } from '#lib/fault/fault.ts';
+import type { BundleManifest } from '#lib/inference/manifest.ts';
 import { type SegmentOptions, startSegmentEncoder } from '#lib/media/encode-segment.ts';
 import type { PictureEncoder } from '#lib/media/raw-video.ts';
 import type { RgbPixels } from '#lib/media/rgb-frame.ts';
@@ -12,6 +14,26 @@ export interface Checkpoints {
   /** Writes a kept segment to `path`; false when there is none. */
   restore(segmentIndex: number, path: string, signal: AbortSignal): Promise<boolean>;
   keep(segmentIndex: number, path: string): Promise<void>;
+}
+
+/**
+ * Segments begin where the reference face starts afresh: only there a clip can go on as if it had never stopped.
+ *
+ * @throws Fault precondition SEGMENT_FRAMES_INVALID
+ */
+export function checkSegmentFrameCount(
+  segmentFrameCount: number,
+  manifests: readonly BundleManifest[],
+): void {
+  for (const { name, reference } of manifests) {
+    if (segmentFrameCount % reference.resetFrames === 0) continue;
+    throw new Fault(
+      'precondition',
+      'SEGMENT_FRAMES_INVALID',
+      `segments of ${segmentFrameCount} frames do not begin where bundle "${name}" resets its reference; ` +
+        `set a multiple of ${reference.resetFrames} frames (TALKMESH_SEGMENT_FRAMES)`,
+    );
+  }
 }
 
 export interface SegmentWriterOptions extends Omit<SegmentOptions, 'path' | 'format'> {

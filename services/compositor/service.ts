@@ -22,6 +22,7 @@ import {
 import { type LiveMessage, type LiveSettings, liveVoiceFormat, renderLive } from './live.ts';
 import { openFace } from './plan.ts';
 import { provenance } from './provenance.ts';
+import { checkSegmentFrameCount } from './segments.ts';
 import { createTally } from './tally.ts';
 
 export interface CompositorConfig extends ClipRenderSettings, LiveSettings {}
@@ -38,10 +39,15 @@ export const DEFAULT_COMPOSITOR_CONFIG = {
 
 const MEDIA_CHUNK_BYTES = 256 * 1024;
 
+/** @throws Fault precondition SEGMENT_FRAMES_INVALID */
 export function createCompositorService(
   config: CompositorConfig,
   deps: ClipRenderDeps,
 ): ServiceImpl<typeof CompositorService> {
+  checkSegmentFrameCount(
+    config.segmentFrameCount,
+    deps.catalog.list().map(({ manifest }) => manifest),
+  );
   return {
     render: (request, { signal }) => render(request, config, deps, signal),
     live: (requests, { signal }) => live(requests, config, deps, signal),

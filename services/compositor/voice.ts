@@ -19,9 +19,13 @@ export interface VoiceFrame {
   readonly voiceActivity: number;
 }
 
-/** A stored voice. */
-export async function* storedVoice(bundle: string, assetId: string): Voice {
-  yield { part: { case: 'header', value: { bundle, voice: { case: 'assetId', value: assetId } } } };
+/** A stored voice. It can be sent as often as a clip has to go on after a stage was lost. */
+export function storedVoice(bundle: string, assetId: string): Voice {
+  return {
+    async *[Symbol.asyncIterator]() {
+      yield { part: { case: 'header', value: { bundle, voice: { case: 'assetId', value: assetId } } } };
+    },
+  };
 }
 
 /** Yields the voice of each frame, from 0 on. */

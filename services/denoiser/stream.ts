@@ -2,6 +2,7 @@ import type { DenoiseRequest } from '#gen/talkmesh/denoiser/v1/denoiser_service_
 import { abortFault, Fault, invalidField } from '#lib/fault/fault.ts';
 import { raceAbort } from '#lib/flow/abortable.ts';
 import { channel } from '#lib/flow/channel.ts';
+import { withSpan } from '#lib/telemetry/span.ts';
 import type { Clock } from './clock.ts';
 import type { DenoiserConfig } from './config.ts';
 import type { Engine } from './engine.ts';
@@ -39,11 +40,13 @@ export function createDenoiseStream(
   const generator = createFaceGenerator(engine, terms, member, startMs);
   const reader = createFrameReader(engine.bundle.manifest);
 
-  const generate = async (conditions: Conditions): Promise<TimedFace> => {
-    const arrivedMs = clock.now();
-    const face = await generator.generate(conditions, dueMs(conditions, arrivedMs));
-    return { ...face, latencyMs: clock.now() - arrivedMs };
-  };
+  const generate = (conditions: Conditions): Promise<TimedFace> =>
+    withSpan('denoiser.face', { 'talkmesh.frame_index': conditions.frameIndex }, async (span) => {
+      const arrivedMs = clock.now();
+      const face = await generator.generate(conditions, dueMs(conditions, arrivedMs));
+      span.set({ 'talkmesh.mean_batch_size': face.meanBatchSize });
+      return { ...face, latencyMs: clock.now() - arrivedMs };
+    });
 
   /**
    * Live frames are due when they are to be shown, but never before they came, or a caller could pass everybody
