@@ -17,6 +17,12 @@ describe('busFault', () => {
     [new NatsError('503', ErrorCode.NoResponders), 'unavailable', 'BUS_NO_JETSTREAM'],
     [new NatsError('auth', ErrorCode.AuthorizationViolation), 'unauthenticated', 'BUS_UNAUTHORIZED'],
     [new NatsError('perm', ErrorCode.PermissionsViolation), 'denied', 'BUS_DENIED'],
+    [new NatsError('tls', ErrorCode.ServerOptionNotAvailable), 'precondition', 'BUS_TLS_FAILED'],
+    [
+      Object.assign(new Error('self-signed'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
+      'precondition',
+      'BUS_TLS_FAILED',
+    ],
     [new NatsError('max', ErrorCode.MaxPayloadExceeded), 'invalid', 'BUS_MESSAGE_TOO_LARGE'],
     [apiError(400, 10_071, 'wrong last sequence: 7'), 'superseded', 'REVISION_STALE'],
     [apiError(503, 10_077, 'maximum bytes exceeded'), 'saturated', 'STORE_FULL'],

@@ -52,6 +52,12 @@ const MISSING: Meaning = {
   message: 'the store holds no such entry',
 };
 
+const TLS_FAILED: Meaning = {
+  kind: 'precondition',
+  reason: 'BUS_TLS_FAILED',
+  message: 'NATS and talkmesh cannot agree on TLS; check nats:// or tls:// and the certificate files',
+};
+
 /** JetStream API error codes (nats-server 2.9.10, server/errors.json). */
 const BY_API_CODE: ReadonlyMap<number, Meaning> = new Map([
   [10_002, STORE_FULL], // resource limits exceeded for account
@@ -90,6 +96,8 @@ const BY_CODE: ReadonlyMap<string, Meaning> = new Map([
   [ErrorCode.AuthenticationExpired, UNAUTHORIZED],
   [ErrorCode.AuthenticationTimeout, UNAUTHORIZED],
   [ErrorCode.AccountExpired, UNAUTHORIZED],
+  [ErrorCode.Tls, TLS_FAILED],
+  [ErrorCode.ServerOptionNotAvailable, TLS_FAILED],
   [
     ErrorCode.PermissionsViolation,
     {
@@ -107,15 +115,25 @@ const BY_CODE: ReadonlyMap<string, Meaning> = new Map([
  */
 export function busFault(error: unknown, during: string): Fault {
   if (isFault(error)) return error;
-  if (!(error instanceof NatsError)) return toFault(error);
+  if (!(error instanceof NatsError))
+    return isTlsError(error) ? meant(TLS_FAILED, during, error) : toFault(error);
   const meaning = BY_API_CODE.get(error.api_error?.err_code ?? 0) ?? BY_CODE.get(error.code);
   if (meaning === undefined) {
     return new Fault('internal', 'BUS_FAILED', `NATS failed while ${during}`, { cause: error });
   }
+  return meant(meaning, during, error);
+}
+
+function meant(meaning: Meaning, during: string, cause: unknown): Fault {
   return new Fault(meaning.kind, meaning.reason, `${meaning.message} (while ${during})`, {
-    cause: error,
+    cause,
     ...(meaning.retryAfterMs === undefined ? {} : { retryAfterMs: meaning.retryAfterMs }),
   });
+}
+
+/** Whether Node refused a certificate: ERR_TLS_..., CERT_..., SELF_SIGNED_CERT_..., UNABLE_TO_VERIFY_... */
+function isTlsError(error: unknown): boolean {
+  return /CERT|TLS|UNABLE_TO_VERIFY/.test(String((error as { code?: unknown } | null)?.code));
 }
 
 /** The connection, or JetStream behind it, is away and may come back. */

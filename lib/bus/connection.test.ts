@@ -62,6 +62,13 @@ describe('connectBus', () => {
     expect(fault.message).not.toContain('wrong');
   });
 
+  it('connectBus() names a disagreement on TLS, without waiting', async () => {
+    const url = test.server.url.replace('nats://', 'tls://');
+    const config = { url, credentials: { token: test.server.token }, name: 'test', startPatienceMs: 60_000 };
+    const fault = await faultOf(connectBus(config));
+    expect([fault.kind, fault.reason]).toEqual(['precondition', 'BUS_TLS_FAILED']);
+  });
+
   it('connectBus() takes a token in the address and several addresses', async () => {
     const { url, token } = test.server;
     const withToken = url.replace('nats://', `nats://${token}@`);

@@ -7,7 +7,7 @@ import {
   type JetStreamManager,
   type NatsConnection,
 } from 'nats';
-import { Fault } from '#lib/fault/fault.ts';
+import { abortFault, Fault, type FaultKind } from '#lib/fault/fault.ts';
 import { raceAbort, sleep } from '#lib/flow/abortable.ts';
 import { BUS_DEFAULTS, type BusConfig, toConnectionOptions } from './bus-config.ts';
 import { busFault, closedFault, isTransient, lostFault } from './bus-fault.ts';
@@ -15,6 +15,9 @@ import { busFault, closedFault, isTransient, lostFault } from './bus-fault.ts';
 const JETSTREAM_PAUSE_MS = 250;
 /** Bounds one wait only; waiting goes on for as long as the patience lasts. */
 const LONGEST_PAUSE_MS = 60_000;
+
+/** What no waiting mends when a server is connected to: the caller stopped, or the configuration is wrong. */
+const HOPELESS: ReadonlySet<FaultKind> = new Set(['cancelled', 'late', 'unauthenticated', 'precondition']);
 
 /** What happens to the connection, for logs and metrics. */
 export type BusEvent =
@@ -60,7 +63,7 @@ export interface Bus {
  * Connects to NATS.
  *
  * @param options.signal ends the waiting for a server that is not there yet; not the connection.
- * @throws Fault BUS_UNREACHABLE, BUS_UNAUTHORIZED, BUS_URL_INVALID
+ * @throws Fault BUS_UNREACHABLE, BUS_UNAUTHORIZED, BUS_TLS_FAILED, BUS_URL_INVALID
  */
 export async function connectBus(
   config: BusConfig,
@@ -79,8 +82,7 @@ export async function connectBus(
       );
     } catch (error) {
       const fault = busFault(error, 'connecting');
-      if (fault.kind === 'cancelled' || fault.kind === 'late' || fault.reason === 'BUS_UNAUTHORIZED')
-        throw fault;
+      if (HOPELESS.has(fault.kind)) throw fault;
       if (Date.now() >= giveUpAt) throw unreachable(connectionOptions, error);
       await sleep(Math.min(250 * attempt, 2_000, giveUpAt - Date.now()), options.signal);
     }
@@ -180,6 +182,7 @@ async function createBus(nats: NatsConnection, config: BusConfig, deps: BusDeps)
     const { signal } = patience;
     const giveUpAt = Date.now() + (patience.patienceMs ?? defaultPatienceMs);
     for (;;) {
+      if (signal?.aborted) throw abortFault(signal);
       try {
         const result = exchangeOnce(exchange);
         return await (signal === undefined ? result : raceAbort(result, signal));
@@ -195,10 +198,11 @@ async function createBus(nats: NatsConnection, config: BusConfig, deps: BusDeps)
   async function drain(limitMs = 5_000): Promise<void> {
     if (nats.isClosed()) return;
     if (link.up) {
-      const draining = nats
-        .drain()
-        .catch((error: unknown) => report({ type: 'failed', fault: busFault(error, 'draining') }));
-      await Promise.race([draining, sleep(limitMs)]);
+      try {
+        await raceAbort(nats.drain(), AbortSignal.timeout(limitMs));
+      } catch (error) {
+        report({ type: 'failed', fault: busFault(error, 'draining') });
+      }
     }
     if (!nats.isClosed()) await nats.close();
   }

@@ -5,7 +5,8 @@ import { type Fault, toFault } from '#lib/fault/fault.ts';
 import type { Bus } from './connection.ts';
 import { lostClaim, type Progress, progressed, type ResultInit } from './render-changes.ts';
 import type { RenderEvents } from './render-events.ts';
-import type { RenderRecord, RenderRecords } from './render-records.ts';
+import type { RenderRecord } from './render-record.ts';
+import type { RenderRecords } from './render-records.ts';
 import { CANCEL_SUBJECT } from './topology.ts';
 
 /** What a handler gets. */

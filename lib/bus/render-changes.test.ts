@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { RenderErrorSchema, RenderSchema, RenderState } from '#gen/talkmesh/render/v1/render_pb.ts';
 import { isFault } from '#lib/fault/fault.ts';
 import { cancelled, failed, givenUp, progressed, putBack, started, succeeded } from './render-changes.ts';
-import type { RenderRecord } from './render-records.ts';
+import type { RenderRecord } from './render-record.ts';
 import { checkTransition, isEnded } from './render-state.ts';
 
 const { QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED } = RenderState;

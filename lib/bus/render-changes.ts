@@ -7,7 +7,7 @@ import {
   RenderState,
 } from '#gen/talkmesh/render/v1/render_pb.ts';
 import { Fault } from '#lib/fault/fault.ts';
-import { changed, type RenderRecord } from './render-records.ts';
+import { changed, type RenderRecord } from './render-record.ts';
 import { isEnded } from './render-state.ts';
 
 export interface Progress {

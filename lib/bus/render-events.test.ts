@@ -3,7 +3,7 @@ import { type RenderEvent, RenderState } from '#gen/talkmesh/render/v1/render_pb
 import { cancelled, progressed, started, succeeded } from './render-changes.ts';
 import { createRenderEvents } from './render-events.ts';
 import { newRenderId } from './render-id.ts';
-import type { RenderRecord } from './render-records.ts';
+import type { RenderRecord } from './render-record.ts';
 import {
   collect,
   createStores,

@@ -3,8 +3,9 @@
  * only names a render; what is true of it is in its record.
  */
 import { createInbox, headers, type Msg, nanos } from 'nats';
-import { Fault, toFault } from '#lib/fault/fault.ts';
+import { Fault } from '#lib/fault/fault.ts';
 import { sleep } from '#lib/flow/abortable.ts';
+import { busFault } from './bus-fault.ts';
 import type { Bus } from './connection.ts';
 import { isRenderId } from './render-id.ts';
 import { deleteMessage, readMessage } from './stored-message.ts';
@@ -122,7 +123,7 @@ export function createRenderQueue(bus: Bus, config: RenderQueueConfig = {}): Ren
         await handleNext(options);
       } catch (error) {
         if (options.signal.aborted || bus.closed.aborted) return;
-        options.onError?.(toFault(error));
+        options.onError?.(busFault(error, 'taking renders'));
         await sleep(PAUSE_AFTER_REFUSAL_MS, options.signal).catch(() => undefined);
       }
     }

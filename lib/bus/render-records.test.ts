@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RenderSchema, RenderState } from '#gen/talkmesh/render/v1/render_pb.ts';
 import { newRenderId } from './render-id.ts';
-import { changed, createRenderRecords, type RenderRecord, type RenderRecords } from './render-records.ts';
+import { changed, type RenderRecord } from './render-record.ts';
+import { createRenderRecords, type RenderRecords } from './render-records.ts';
 import { createStores, faultOf, renderRequest, startTestBus, type TestBus } from './test-bus.ts';
 import { ensureTopology } from './topology.ts';
 

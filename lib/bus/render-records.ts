@@ -3,30 +3,29 @@
  * compare-and-set on the record's revision. A tenant is part of each key, so another tenant's render does not
  * exist for the caller.
  */
-import { createHash } from 'node:crypto';
-import { clone, fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
+import type { JsonValue } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { nuid, type StoredMsg } from 'nats';
-import { type Render, RenderSchema } from '#gen/talkmesh/render/v1/render_pb.ts';
-import { Fault, invalidField } from '#lib/fault/fault.ts';
+import type { Render } from '#gen/talkmesh/render/v1/render_pb.ts';
+import { Fault } from '#lib/fault/fault.ts';
 import { sleep } from '#lib/flow/abortable.ts';
 import { isStale } from './bus-fault.ts';
 import type { Bus, CallPatience } from './connection.ts';
+import { checkPageSize, decodePageToken, encodePageToken } from './page.ts';
 import { isRenderId } from './render-id.ts';
+import {
+  changed,
+  decodeClaim,
+  decodeRecord,
+  encodeRecord,
+  type RenderRecord,
+  recordKey,
+  requestKey,
+} from './render-record.ts';
 import { checkTransition } from './render-state.ts';
 import { readMessage } from './stored-message.ts';
 import { checkTenant } from './tenant.ts';
 import { kvStream, kvSubject, RECORDS_BUCKET, TOPOLOGY_DEFAULTS } from './topology.ts';
-
-export interface RenderRecord {
-  readonly tenant: string;
-  /** Read-only; see `changed`. */
-  readonly render: Render;
-  /** Attempts that count against the limit of attempts: those that crashed or failed. */
-  readonly chargedCount: number;
-  /** Ascends with every change. */
-  readonly revision: number;
-}
 
 export interface RenderPage {
   /** Newest first. */
@@ -79,18 +78,7 @@ export interface RenderRecords {
 }
 
 const STREAM = kvStream(RECORDS_BUCKET);
-const DEFAULT_PAGE_SIZE = 20;
-const MAX_PAGE_SIZE = 100;
 const DEFAULT_MAX_RACES = 50;
-
-/** A record whose render has other values in the given fields. */
-export function changed(
-  record: RenderRecord,
-  fields: Partial<Render>,
-  chargedCount = record.chargedCount,
-): RenderRecord {
-  return { ...record, chargedCount, render: Object.assign(clone(RenderSchema, record.render), fields) };
-}
 
 export function createRenderRecords(bus: Bus, config: RenderRecordsConfig = {}): RenderRecords {
   const retentionMs = config.retentionMs ?? TOPOLOGY_DEFAULTS.records.maxAgeMs;
@@ -127,9 +115,8 @@ export function createRenderRecords(bus: Bus, config: RenderRecordsConfig = {}):
       updateTime: timestampFromMs(nowMs),
       expireTime: timestampFromMs(nowMs + retentionMs),
     });
-    const value = { render: toJson(RenderSchema, stamped.render), chargedCount: stamped.chargedCount };
     const key = recordKey(record.tenant, record.render.id);
-    return { ...stamped, revision: await write(key, value, record.revision, patience) };
+    return { ...stamped, revision: await write(key, encodeRecord(stamped), record.revision, patience) };
   }
 
   async function find(
@@ -207,7 +194,7 @@ export function createRenderRecords(bus: Bus, config: RenderRecordsConfig = {}):
       }
       const lastId = records.at(-1)?.render.id;
       const more = taken < ids.length && lastId !== undefined;
-      return { records, nextPageToken: more ? Buffer.from(lastId).toString('base64url') : '' };
+      return { records, nextPageToken: more ? encodePageToken(lastId) : '' };
     },
 
     async update(tenant, id, change, patience) {
@@ -232,49 +219,6 @@ export function createRenderRecords(bus: Bus, config: RenderRecordsConfig = {}):
       await bus.call('deleting a record', () => streams.purge(STREAM, { filter }));
     },
   };
-}
-
-function recordKey(tenant: string, id: string): string {
-  return `render.${tenant}.${id}`;
-}
-
-function requestKey(tenant: string, requestId: string): string {
-  return `request.${tenant}.${createHash('sha256').update(requestId).digest('hex')}`;
-}
-
-function decodeRecord(tenant: string, data: Uint8Array, revision: number): RenderRecord {
-  try {
-    const value = JSON.parse(Buffer.from(data).toString()) as { render: JsonValue; chargedCount: number };
-    // A newer version of talkmesh may have written fields that this one does not know.
-    const render = fromJson(RenderSchema, value.render, { ignoreUnknownFields: true });
-    return { tenant, render, chargedCount: value.chargedCount, revision };
-  } catch (cause) {
-    throw new Fault('corrupt', 'RECORD_CORRUPT', 'the stored record of the render cannot be read', { cause });
-  }
-}
-
-function decodeClaim(data: Uint8Array): { id: string; bodySha256: string } {
-  return JSON.parse(Buffer.from(data).toString()) as { id: string; bodySha256: string };
-}
-
-function checkPageSize(pageSize: number): number {
-  if (!Number.isInteger(pageSize) || pageSize < 0) {
-    throw invalidField(
-      'PAGE_SIZE_INVALID',
-      'page_size',
-      `is ${pageSize}; give 1 to ${MAX_PAGE_SIZE}, or 0 for ${DEFAULT_PAGE_SIZE}`,
-    );
-  }
-  return pageSize === 0 ? DEFAULT_PAGE_SIZE : Math.min(pageSize, MAX_PAGE_SIZE);
-}
-
-function decodePageToken(pageToken: string): string | undefined {
-  if (pageToken === '') return undefined;
-  const id = Buffer.from(pageToken, 'base64url').toString();
-  if (!isRenderId(id)) {
-    throw invalidField('PAGE_TOKEN_INVALID', 'page_token', 'is not a next_page_token of an earlier page');
-  }
-  return id;
 }
 
 function notFound(): Fault {

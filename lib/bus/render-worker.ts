@@ -12,7 +12,8 @@ import { type Outcome, type RenderHandler, runAttempt } from './render-attempt.t
 import { failed, givenUp, putBack, renderError, started, succeeded } from './render-changes.ts';
 import type { RenderEvents } from './render-events.ts';
 import type { Delivery, RenderQueue } from './render-queue.ts';
-import type { RenderRecord, RenderRecords } from './render-records.ts';
+import type { RenderRecord } from './render-record.ts';
+import type { RenderRecords } from './render-records.ts';
 import { isEnded } from './render-state.ts';
 
 export interface RenderWorkerConfig {

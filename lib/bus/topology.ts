@@ -15,8 +15,7 @@ import {
 import { Fault } from '#lib/fault/fault.ts';
 import type { Bus } from './connection.ts';
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
+const DAY_MS = 24 * 3_600_000;
 const DUPLICATE_WINDOW_MS = 120_000;
 
 export const RENDERS_STREAM = 'TALKMESH_RENDERS';
