@@ -26,7 +26,7 @@ export interface LandmarkConfig {
   readonly maxImageBytes: number;
   readonly face: FaceLimits;
   readonly detector: DetectorConfig;
-  readonly reader: LandmarkReaderConfig;
+  readonly reader: Omit<LandmarkReaderConfig, 'squareScale'>;
   readonly tracker: TrackerConfig;
   readonly smoothing: SmoothingConfig;
   readonly media: Partial<MediaLimits>;
@@ -45,7 +45,7 @@ export const DEFAULT_LANDMARK_CONFIG: LandmarkConfig = {
   maxImageBytes: 20 * 2 ** 20,
   face: { minEyeDistancePx: 20, maxTurnDegrees: 55, maxOutsideShare: 0.25 },
   detector: DEFAULT_DETECTOR,
-  reader: { averagedCrops: 2, cropShift: 0.02, cropStretch: 0.02 },
+  reader: { averagedCrops: 2, cropShift: 0.02, cropStretch: 0.02, minConfidence: 0.8 },
   tracker: DEFAULT_TRACKER,
   smoothing: DEFAULT_SMOOTHING,
   media: {},

@@ -9,7 +9,7 @@ import { probeMedia } from '#lib/media/probe.ts';
 import type { RgbFrame } from '#lib/media/rgb-frame.ts';
 import type { LandmarkConfig } from './config.ts';
 import { createFaceDetector, type DetectedBox } from './detector.ts';
-import { boundsOf, squareAround } from './geometry.ts';
+import { squareAround } from './geometry.ts';
 import { createLandmarkReader, type LandmarkReading } from './landmarks.ts';
 import { checkPictureSize } from './request.ts';
 import { scaleBox } from './survey.ts';
@@ -56,7 +56,7 @@ export async function detectFaces(
     };
 
     const detector = createFaceDetector(graphs.detector, config.detector);
-    const reader = createLandmarkReader(graphs.landmarks, config.reader);
+    const reader = createLandmarkReader(graphs.landmarks, { ...config.reader, squareScale });
     const overview = await read(config.surveyEdgePx);
     const boxes = await detector.find(overview, 'all', signal);
     const wantedPx = graphs.landmarks.inputPx;
@@ -67,13 +67,11 @@ export async function detectFaces(
     for (const box of boxes) {
       const picture = isSmall(box) ? detail : overview;
       const [across, down] = [picture.width / overview.width, picture.height / overview.height];
-      const first = squareAround(scaleBox(box, across, down), squareScale);
-      const rough = await reader.read(picture, first, signal);
-      if (rough.confidence < config.tracker.minConfidence) continue;
-      const fine = await reader.read(picture, squareAround(boundsOf(rough.points), squareScale), signal);
+      const reading = await reader.settle(picture, scaleBox(box, across, down), signal);
+      if (reading === undefined) continue;
       faces.push({
-        ...fine,
-        points: scalePoints(fine.points, info.width / picture.width, info.height / picture.height),
+        ...reading,
+        points: scalePoints(reading.points, info.width / picture.width, info.height / picture.height),
         box: {
           ...scaleBox(box, info.width / overview.width, info.height / overview.height),
           score: box.score,

@@ -5,7 +5,7 @@ import { createLandmarkReader, variations } from './landmarks.ts';
 import { createPaintedLandmarks, paintFaces } from './testing/painted-faces.ts';
 
 const signal = new AbortController().signal;
-const ONE = { averagedCrops: 1, cropShift: 0.02, cropStretch: 0.02 };
+const ONE = { averagedCrops: 1, cropShift: 0.02, cropStretch: 0.02, squareScale: 1.5, minConfidence: 0.5 };
 const FACE = { x0: 210.3, y0: 120.6, x1: 290.8, y1: 220.1 };
 
 describe('createLandmarkReader', () => {
@@ -31,7 +31,12 @@ describe('createLandmarkReader', () => {
         });
       },
     };
-    const reader = createLandmarkReader(centre, { averagedCrops: 4, cropShift: 0.05, cropStretch: 0.1 });
+    const reader = createLandmarkReader(centre, {
+      ...ONE,
+      averagedCrops: 4,
+      cropShift: 0.05,
+      cropStretch: 0.1,
+    });
     const square = { centreX: 40, centreY: 30, sidePx: 20 };
     const { points, visibility, confidence } = await reader.read(paintFaces(80, 60, []), square, signal);
     expect(runs).toEqual([4]);

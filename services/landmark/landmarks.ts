@@ -6,7 +6,7 @@
 import { LANDMARK_COUNT } from '#lib/inference/manifest.ts';
 import type { RgbPixels } from '#lib/media/rgb-frame.ts';
 import type { LandmarkGraph } from './face-graphs.ts';
-import type { Square } from './geometry.ts';
+import { type Box, boundsOf, longerSide, overlap, type Square, squareAround } from './geometry.ts';
 import { sampleSquare } from './sampling.ts';
 import type { LandmarkPoints } from './topology.ts';
 
@@ -17,6 +17,10 @@ export interface LandmarkReaderConfig {
   readonly cropShift: number;
   /** Their growth and shrinkage, as a fraction of the side. */
   readonly cropStretch: number;
+  /** Side of the square that the graph reads, in longer sides of the face's box: the bundle's squareScale. */
+  readonly squareScale: number;
+  /** Smallest confidence of landmarks that are believed, 0 to 1. */
+  readonly minConfidence: number;
 }
 
 export interface LandmarkReading {
@@ -29,11 +33,38 @@ export interface LandmarkReading {
 }
 
 export interface LandmarkReader {
+  /** Reads one square, as it is. */
   read(picture: RgbPixels, square: Square, signal: AbortSignal): Promise<LandmarkReading>;
+  /** The reading, when it is certain enough to be a face. */
+  believed(reading: LandmarkReading): LandmarkReading | undefined;
+  /**
+   * Reads the face in a rough box: the landmarks of each pass place the square of the next, until it rests.
+   * Undefined when what is there is no face.
+   */
+  settle(picture: RgbPixels, box: Box, signal: AbortSignal): Promise<LandmarkReading | undefined>;
 }
 
+/** Passes at most from a rough box to the landmarks. */
+const MAX_PASSES = 4;
+/** Overlap of the bounds of two passes from which the square rests. */
+const RESTING_OVERLAP = 0.9;
+/** A face far off the middle of its square looks little like one; the first passes ask for less certainty. */
+const ROUGH_CONFIDENCE = 0.4;
+
 export function createLandmarkReader(graph: LandmarkGraph, config: LandmarkReaderConfig): LandmarkReader {
-  return {
+  const reader: LandmarkReader = {
+    believed: (reading) => (reading.confidence >= config.minConfidence ? reading : undefined),
+    async settle(picture, box, signal) {
+      let bounds = box;
+      for (let pass = 1; ; pass++) {
+        const reading = await reader.read(picture, squareAround(bounds, config.squareScale), signal);
+        const found = boundsOf(reading.points);
+        const rests = overlap(found, bounds) >= RESTING_OVERLAP;
+        if (rests || pass === MAX_PASSES) return reader.believed(reading);
+        if (reading.confidence < ROUGH_CONFIDENCE || longerSide(found) === 0) return undefined;
+        bounds = found;
+      }
+    },
     async read(picture, square, signal) {
       const squares = variations(square, config);
       const size = graph.inputPx;
@@ -60,6 +91,7 @@ export function createLandmarkReader(graph: LandmarkGraph, config: LandmarkReade
       return { points, visibility, confidence };
     },
   };
+  return reader;
 }
 
 /** The square itself, or several around it: evenly spread shifts, every other one grown, the rest shrunk. */

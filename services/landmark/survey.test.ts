@@ -30,15 +30,19 @@ function survey(
   return surveyFaces(
     film(frames),
     createFaceDetector(createPaintedDetector(), DEFAULT_DETECTOR),
-    createLandmarkReader(landmarks, { averagedCrops: 1, cropShift: 0, cropStretch: 0 }),
+    createLandmarkReader(landmarks, {
+      averagedCrops: 1,
+      cropShift: 0,
+      cropStretch: 0,
+      squareScale: 1.5,
+      minConfidence: 0.5,
+    }),
     {
       source: SOURCE,
       still: false,
       frameRate: { numerator: 25, denominator: 1 },
       pick,
       maxFrames: 13,
-      squareScale: 1.5,
-      minConfidence: 0.5,
     },
     signal,
   );

@@ -1,9 +1,9 @@
 /** The first look at a source: which face is to be followed, and at what size. */
 import type { PixelPoint } from '#lib/media/polygon.ts';
 import type { FrameRate, RgbFrame } from '#lib/media/rgb-frame.ts';
-import type { DetectedBox, FaceDetector } from './detector.ts';
+import type { FaceDetector } from './detector.ts';
 import { faceChoiceEmpty, noFaceFound } from './faults.ts';
-import { type Box, boxCentre, boxHolds, squareAround } from './geometry.ts';
+import { type Box, boundsOf, boxArea, boxCentre, boxHolds, squareAround } from './geometry.ts';
 import type { LandmarkReader } from './landmarks.ts';
 
 /** Undefined means the largest face. */
@@ -25,12 +25,11 @@ export interface SurveyTerms {
   readonly pick: FacePick;
   /** Frames in which a face may first appear. */
   readonly maxFrames: number;
-  readonly squareScale: number;
-  readonly minConfidence: number;
 }
 
 /**
- * Looks for the chosen face in the first frames. A box counts as a face when the landmark graph agrees.
+ * Looks for the chosen face in the first frames. A detected box counts as a face when the landmark
+ * graph agrees, and its landmarks, which are more exact, bound the face from then on.
  *
  * @throws Fault NO_FACE_FOUND, FACE_CHOICE_EMPTY
  */
@@ -44,16 +43,12 @@ export async function surveyFaces(
   let looked = 0;
   for await (const frame of frames) {
     const scale = { x: terms.source.width / frame.width, y: terms.source.height / frame.height };
-    const isFace = async (box: DetectedBox): Promise<boolean> => {
-      const reading = await reader.read(frame, squareAround(box, terms.squareScale), signal);
-      return reading.confidence >= terms.minConfidence;
-    };
-    const found = await detector.find(frame, 'until-found', signal);
     const boxes: Box[] = [];
-    for (const box of found) {
-      if (await isFace(box)) boxes.push(scaleBox(box, scale.x, scale.y));
-      if (boxes.length > 0 && terms.pick === undefined) break;
+    for (const candidate of await detector.find(frame, 'until-found', signal)) {
+      const reading = await reader.settle(frame, candidate, signal);
+      if (reading !== undefined) boxes.push(scaleBox(boundsOf(reading.points), scale.x, scale.y));
     }
+    boxes.sort((a, b) => boxArea(b) - boxArea(a));
     if (boxes.length > 0) {
       const box = terms.pick === undefined ? boxes[0] : nearestHolding(boxes, terms.pick);
       if (box === undefined) throw faceChoiceEmpty(boxes.length, frame.index, terms.frameRate);

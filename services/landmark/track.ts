@@ -73,7 +73,7 @@ async function* observe(
 ): AsyncGenerator<FaceObservation | FaceMiss> {
   const { path, info, frameRate, pick, squareScale } = job;
   const detector = createFaceDetector(graphs.detector, config.detector);
-  const reader = createLandmarkReader(graphs.landmarks, config.reader);
+  const reader = createLandmarkReader(graphs.landmarks, { ...config.reader, squareScale });
   const open = (maxEdgePx: number): AsyncGenerator<RgbFrame> =>
     openFrames(path, { info, frameRate, maxEdgePx, signal, limits: config.media, tools: config.tools });
 
@@ -87,8 +87,6 @@ async function* observe(
       frameRate,
       pick,
       maxFrames: surveyFrames,
-      squareScale,
-      minConfidence: config.tracker.minConfidence,
     },
     signal,
   );

@@ -4,11 +4,12 @@ import { createFaceDetector, DEFAULT_DETECTOR } from './detector.ts';
 import type { DetectorGraph, LandmarkGraph } from './face-graphs.ts';
 import { type Box, boundsOf, boxCentre, overlap } from './geometry.ts';
 import { createLandmarkReader, type LandmarkReading } from './landmarks.ts';
+import { faceInBox } from './testing/mean-face.ts';
 import { createPaintedDetector, createPaintedLandmarks, paintFaces } from './testing/painted-faces.ts';
 import { createFaceTracker, DEFAULT_TRACKER, type FaceTracker, type TrackerConfig } from './tracker.ts';
 
 const signal = new AbortController().signal;
-const READER = { averagedCrops: 2, cropShift: 0.02, cropStretch: 0.02 };
+const READER = { averagedCrops: 2, cropShift: 0.02, cropStretch: 0.02, squareScale: 1.5, minConfidence: 0.8 };
 
 const faceAt = (x: number, y: number, size = 60): Box => ({
   x0: x - size / 2,
@@ -107,29 +108,32 @@ describe('createFaceTracker', () => {
     expect(found.map((box) => box !== undefined)).toEqual([true, true, false, false, false, false]);
   });
 
-  it('starts afresh from the detector when the landmarks have drifted off the face', async () => {
-    const real = createPaintedLandmarks();
-    let reads = 0;
-    // The points of the fifth frame lie a third of the square to the side, with full confidence.
-    const drifting: LandmarkGraph = {
-      inputPx: real.inputPx,
-      run: async (images, count, abort) => {
-        const output = await real.run(images, count, abort);
-        reads++;
-        if (reads === 6 || reads === 7)
-          for (let i = 0; i < output.points.length; i += 2) output.points[i] = output.points[i]! + 0.2;
-        return output;
-      },
+  it('starts afresh from the detector when the landmarks stay behind their face', async () => {
+    // Landmarks that see a face in the middle of every square would stay where they are for ever.
+    const middle = faceInBox({ x0: 1 / 6, y0: 1 / 6, x1: 5 / 6, y1: 5 / 6 });
+    const complacent: LandmarkGraph = {
+      inputPx: 64,
+      run: (_, count) =>
+        Promise.resolve({
+          points: Float32Array.from({ length: count * 136 }, (_, i) => middle[i % 136]!),
+          visibility: new Float32Array(count * 68).fill(1),
+          confidence: new Float32Array(count).fill(1),
+        }),
     };
-    const face = faceAt(200, 150);
-    const config = { detectEvery: 1, minOverlap: 0.6 };
+    const path = (t: number): Box => faceAt(120 + 3 * t, 150);
+    const film = pictures(21, (t) => [path(t)]);
     const found = await follow(
-      trackerFor(face, { landmarks: drifting, config }),
-      pictures(8, () => [face]),
+      trackerFor(path(0), { landmarks: complacent, config: { detectEvery: 1 } }),
+      film,
     );
-    for (const box of found) expect(overlap(box!, face)).toBeGreaterThan(0.9);
-    // Two reads for the first frame and one for each other; the fifth is read again in its middle, and afresh.
-    expect(reads).toBe(2 + 7 + 1 + 2);
+    for (const [t, box] of found.entries()) {
+      expect(Math.abs(boxCentre(box!).x - (120 + 3 * t))).toBeLessThan(0.36 * 60);
+    }
+    const left = await follow(
+      trackerFor(path(0), { landmarks: complacent, config: { detectEvery: 99 } }),
+      film,
+    );
+    expect(boxCentre(left[20]!).x).toBeCloseTo(120, 0);
   });
 
   it('goes on when the detector misses a face that the landmarks see, but not for ever', async () => {
