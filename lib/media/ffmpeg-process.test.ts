@@ -1,16 +1,28 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type FfmpegJob, startFfmpeg } from './ffmpeg-process.ts';
+import { type FfmpegJob, type FfmpegProcess, startFfmpeg } from './ffmpeg-process.ts';
 import { readFault } from './media-fault.ts';
 import { DEFAULT_TOOLS, type FfmpegTools } from './media-input.ts';
 import { createTestFolder, ffmpegChildren, type TestFolder } from './test-media.ts';
 
 let folder: TestFolder;
+let started: FfmpegProcess[];
 beforeEach(async () => {
   folder = await createTestFolder();
+  started = [];
 });
-afterEach(() => folder.remove());
+afterEach(async () => {
+  await Promise.all(started.map((process) => process.stop()));
+  await folder.remove();
+});
+
+/** Starts a process that does not outlive its test. */
+function start(work: FfmpegJob): FfmpegProcess {
+  const process = startFfmpeg(work);
+  started.push(process);
+  return process;
+}
 
 function job(
   outputs: FfmpegJob['outputs'],
@@ -45,43 +57,40 @@ async function untilRunning(): Promise<number> {
 
 describe('startFfmpeg()', () => {
   it('gives everything that ffmpeg writes, then ends', async () => {
-    const process = startFfmpeg(job(TEN_FRAMES));
+    const process = start(job(TEN_FRAMES));
     expect(await readAll(process.output)).toBe(640 * 360 * 3 * 10);
     await expect(process.done).resolves.toEqual({ stderr: '' });
     await process.stop();
   });
 
   it('waits for a reader instead of filling memory', async () => {
-    const process = startFfmpeg(job(ENDLESS));
-    await untilRunning();
-    await sleep(400);
-    const buffered = process.output.readableLength;
-    await sleep(400);
-    expect(process.output.readableLength).toBe(buffered);
+    const { output } = start(job(ENDLESS));
+    await expect.poll(() => output.readableLength, { timeout: 10_000 }).toBeGreaterThan(1 << 20);
+    await sleep(300);
+    const buffered = output.readableLength;
+    await sleep(300);
+    expect(output.readableLength).toBe(buffered);
     expect(buffered).toBeLessThan(4 << 20);
-    await process.stop();
-    expect(await ffmpegChildren()).toEqual([]);
   });
 
   it('is gone after stop(), even if stopped before it started, and a second stop() does no harm', async () => {
-    const process = startFfmpeg(job(ENDLESS));
+    const process = start(job(ENDLESS));
     await process.stop();
     await process.stop();
     expect(await ffmpegChildren()).toEqual([]);
   });
 
   it('is gone after stop() when it had finished and nobody had read its output', async () => {
-    const process = startFfmpeg(
-      job([{ target: 'pipe', options: ['-f', 's16le', '-frames:v', '1', '-f', 'rawvideo'] }]),
-    );
-    await sleep(600);
+    const oneFrame = ['-f', 'rawvideo', '-pix_fmt', 'rgb24', '-frames:v', '1'];
+    const process = start(job([{ target: 'pipe', options: oneFrame }]));
+    await expect.poll(() => process.output.readableLength, { timeout: 10_000 }).toBe(640 * 360 * 3);
+    await expect.poll(ffmpegChildren, { timeout: 10_000 }).toEqual([]);
     await process.stop();
-    expect(await ffmpegChildren()).toEqual([]);
   });
 
   it('is killed by an abort, with the reason of the signal', async () => {
     const controller = new AbortController();
-    const process = startFfmpeg(job(ENDLESS, { signal: controller.signal }));
+    const process = start(job(ENDLESS, { signal: controller.signal }));
     const reading = readAll(process.output);
     reading.catch(() => undefined);
     await untilRunning();
@@ -92,13 +101,13 @@ describe('startFfmpeg()', () => {
   });
 
   it('refuses to start under an aborted signal', async () => {
-    const process = startFfmpeg(job(ENDLESS, { signal: AbortSignal.abort() }));
+    const process = start(job(ENDLESS, { signal: AbortSignal.abort() }));
     await expect(process.done).rejects.toMatchObject({ reason: 'CALLER_CANCELLED' });
     expect(await ffmpegChildren()).toEqual([]);
   });
 
   it('reports FFMPEG_KILLED when something else kills it', async () => {
-    const running = startFfmpeg(job(ENDLESS));
+    const running = start(job(ENDLESS));
     const reading = readAll(running.output);
     reading.catch(() => undefined);
     process.kill(await untilRunning(), 'SIGKILL');
@@ -107,7 +116,7 @@ describe('startFfmpeg()', () => {
 
   it('reports FFMPEG_MISSING with the remedy', async () => {
     const tools = { ffmpegPath: '/nowhere/ffmpeg', ffprobePath: 'ffprobe' };
-    const process = startFfmpeg(job(ENDLESS, {}, tools));
+    const process = start(job(ENDLESS, {}, tools));
     await expect(readAll(process.output)).rejects.toMatchObject({
       kind: 'precondition',
       reason: 'FFMPEG_MISSING',
@@ -125,7 +134,7 @@ describe('startFfmpeg()', () => {
 
   it('keeps file names out of what the caller sees', async () => {
     const inputs = [{ source: `file:${folder.file('a-secret-name.mp4')}`, options: [] }];
-    const process = startFfmpeg(job(TEN_FRAMES, { inputs }));
+    const process = start(job(TEN_FRAMES, { inputs }));
     const fault = await process.done.then(
       () => undefined,
       (error: unknown) => error,
@@ -140,7 +149,7 @@ describe('startFfmpeg()', () => {
   it('passes an option with a space as it is', async () => {
     const path = folder.file('tagged.mkv');
     const output = { target: path, options: ['-metadata', 'title=two words', '-frames:v', '1'] };
-    await startFfmpeg(job([output])).done;
+    await start(job([output])).done;
     const tags = await folder.make('-i', path, '-f', 'ffmetadata', 'tags.txt');
     expect(await readFile(tags, 'utf8')).toContain('title=two words');
   });

@@ -1,6 +1,8 @@
 /**
  * One ffmpeg process, built and started by fluent-ffmpeg. What that package leaves open is closed here:
  * - its paths are global to the process: each command carries its own;
+ * - it asks ffmpeg for its formats and encoders before the first command, which nothing can stop and nothing here
+ *   needs, since ffmpeg itself refuses what it lacks: not asked;
  * - it cannot kill what has not started yet: a stop before the start is remembered;
  * - it ends the output when stdout ends, before the exit status is known: here the output ends after a clean
  *   exit, and is destroyed with a fault after any other;
@@ -125,8 +127,11 @@ export function startFfmpeg(job: FfmpegJob): FfmpegProcess {
 
 function buildCommand(job: FfmpegJob, output: PassThrough): ffmpeg.FfmpegCommand {
   const command = ffmpeg({ stdoutLines: STDERR_LINES });
-  const findFfmpeg = (found: (error: unknown, path: string) => void) => found(null, job.tools.ffmpegPath);
-  Object.assign(command, { _getFfmpegPath: findFfmpeg });
+  Object.assign(command, {
+    _getFfmpegPath: (found: (error: null, path: string) => void) => found(null, job.tools.ffmpegPath),
+    _checkCapabilities: (checked: (error: null) => void) => checked(null),
+    availableEncoders: (found: (error: null, encoders: object) => void) => found(null, {}),
+  });
   for (const [index, input] of job.inputs.entries()) {
     command.input(input.source);
     addOptions(index === 0 ? [...GLOBAL_OPTIONS, ...input.options] : input.options, (...options) =>

@@ -85,8 +85,9 @@ export async function startLiveEncoder(options: LiveEncoderOptions): Promise<Liv
   };
 }
 
+/** Without the small probe ffmpeg reads 64 KiB of sound before the second picture, which waits for it in turn. */
 function soundOptions({ encoding, sampleRateHz, channelCount }: SoundLayout): string[] {
-  return ['-f', encoding, '-ar', String(sampleRateHz), '-ac', String(channelCount)];
+  return ['-probesize', '32', '-f', encoding, '-ar', String(sampleRateHz), '-ac', String(channelCount)];
 }
 
 async function listen(path: string): Promise<{ server: Server; connected: Promise<Socket> }> {
