@@ -30,7 +30,7 @@ class Encoder(nn.Module):
     """Convolutions without padding. forward reads one window and gives one row; `sequence` reads a clip and gives a
     row every STRIDE log-mel frames, which is the same function and makes training ten times cheaper."""
 
-    def __init__(self, width=128, dropout=0., norm="batch"):
+    def __init__(self, width=128, dropout=0., norm="layer"):
         super().__init__()
         self.width = width
         self.stem1 = nn.Conv1d(BANDS, width, 5, 2)
@@ -54,12 +54,27 @@ class Encoder(nn.Module):
         return self.sequence(mel[:, CROP:CROP + RECEPTIVE_FIELD])[:, 0]
 
 
+class Merged(nn.Module):
+    """Several encoders side by side and one linear map back to FEATURES (see merge.py)."""
+
+    def __init__(self, members, width, norm):
+        super().__init__()
+        self.members = nn.ModuleList(Encoder(width, 0., norm) for _ in range(members))
+        self.project = nn.Linear(members * FEATURES, FEATURES)
+
+    def sequence(self, mel):
+        return self.project(torch.cat([member.sequence(mel) for member in self.members], -1))
+
+    def forward(self, mel):
+        return self.project(torch.cat([member(mel) for member in self.members], -1))
+
+
 class Trained(nn.Module):
     """An encoder and the linear head that reads mouth targets (TARGETS order) from its features."""
 
-    def __init__(self, width=128, dropout=0., norm="batch"):
+    def __init__(self, width=128, dropout=0., norm="layer", members=1):
         super().__init__()
-        self.encoder = Encoder(width, dropout, norm)
+        self.encoder = Encoder(width, dropout, norm) if members == 1 else Merged(members, width, norm)
         self.head = nn.Linear(FEATURES, len(TARGETS))
 
     def forward(self, mel):
@@ -67,7 +82,7 @@ class Trained(nn.Module):
 
 
 def load_checkpoint(path):
-    """The dictionary that train.py wrote: model (Trained state), width, targets, normalisation (for the manifest),
+    """The dictionary that train.py or merge.py wrote: model (Trained state), width, norm, members, targets, normalisation (for the manifest),
     targetMean and targetScale (the head predicts (target - mean) / scale), figures."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=False)
     if checkpoint.get("targets") != TARGETS:
@@ -77,7 +92,7 @@ def load_checkpoint(path):
 
 def load_trained(path):
     checkpoint = load_checkpoint(path)
-    net = Trained(checkpoint["width"], norm=checkpoint["norm"])
+    net = Trained(checkpoint["width"], norm=checkpoint["norm"], members=checkpoint.get("members", 1))
     net.load_state_dict(checkpoint["model"])
     return net.eval(), checkpoint
 

@@ -9,7 +9,7 @@ except ImportError as error:
     raise unittest.SkipTest(f"needs PyTorch: {error}")
 
 import recipe
-from audio import evaluate, frontend, train
+from audio import evaluate, frontend, merge, train
 from audio.model import RECEPTIVE_FIELD, STRIDE, TARGETS, Trained
 
 BANDS = recipe.AUDIO["bands"]
@@ -44,6 +44,23 @@ class Windows(unittest.TestCase):
         used = np.flatnonzero(np.abs(mel.grad[0].numpy()).sum(1))
         self.assertEqual(used[0] + used[-1], 2 * (recipe.AUDIO["contextFrames"] // 2))  # centred on the frame's middle
         self.assertLessEqual(len(used), RECEPTIVE_FIELD)
+
+
+class Merge(unittest.TestCase):
+    def test_two_encoders_read_the_mean_of_both(self):
+        torch.manual_seed(1)
+        nets = [Trained().eval(), Trained().eval()]
+        checkpoint = {"normalisation": NORMALISATION, "width": 128, "norm": "layer"}
+        g = np.random.default_rng(3)
+        clips = [(g.standard_normal((1, 4 * 40 + 32, BANDS)).astype(np.float16) * 3 - 5, np.zeros((40, 1)))
+                 for _ in range(8)]
+        both = merge.merge(nets, [checkpoint, dict(checkpoint)], clips)
+        mel = torch.randn(5, recipe.AUDIO["contextFrames"], BANDS)
+        with torch.no_grad():
+            wanted, got = (nets[0](mel) + nets[1](mel)) / 2, both(mel)
+        self.assertLess((got - wanted).abs().max().item(), .02 * wanted.std().item())
+        with self.assertRaisesRegex(SystemExit, "differ in width"):
+            merge.merge(nets, [checkpoint, {**checkpoint, "width": 96}], clips)
 
 
 class Scores(unittest.TestCase):

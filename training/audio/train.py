@@ -126,6 +126,17 @@ def score(net, data, clips, targets, version):
     return {key: [round(float(v), 3) for v in np.mean(value, 0)] for key, value in sorted(rows.items())}
 
 
+def held_out(net, normalisation):
+    """Scores on the two held-out splits, clean and strongly augmented, against mouths of the default style."""
+    figures = {}
+    for split in ("test", "engine-heldout"):
+        clips = corpus.load(split, 0, corpus.SHARD, plain=True)
+        data, targets = normalise_all(clips, normalisation), [targets_of(c[1]) for c in clips]
+        figures[split] = score(net, data, clips, targets, 0)
+        figures[split + " augmented"] = score(net, data, clips, targets, 1)["all"]
+    return figures
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=1200)
@@ -139,7 +150,6 @@ def main():
     parser.add_argument("--max-frames", type=int, default=MAX_FRAMES)
     parser.add_argument("--prior-frames", type=int, default=PRIOR_FRAMES)
     parser.add_argument("--versions", type=int, nargs="+", default=[0, 1, 1, 2], help="which augmentations, how often")
-    parser.add_argument("--engines", nargs="*", help="train on these engines only")
     parser.add_argument("--real", help="folder of real clips, scored at the end")
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
@@ -148,8 +158,6 @@ def main():
     torch.manual_seed(args.seed)
     g = np.random.default_rng(args.seed)
     clips = corpus.load("train", 0, args.clips)
-    if args.engines:
-        clips = [c for c in clips if c[2] in args.engines]
     normalisation = fit_normalisation(clips, args.max_frames, args.prior_frames)
     data, targets = normalise_all(clips, normalisation), [targets_of(c[1]) for c in clips]
     everything = np.concatenate(targets)
@@ -186,18 +194,13 @@ def main():
                 real = real_scores(predictor(net.eval(), normalisation), read_real(args.real))
                 print(f"  real aperture {real['aperture']:.3f} width {real['width']:.3f} lag {real['lagFrames']}", flush=True)
 
-    figures = {"minutes": round(minutes, 1), "cpuSeconds": round(time.process_time() - start), "steps": args.steps, "seed": args.seed}
-    for split in ("test", "engine-heldout"):
-        held = corpus.load(split, 0, corpus.SHARD, plain=True)
-        held_data, held_targets = normalise_all(held, normalisation), [targets_of(c[1]) for c in held]
-        figures[split] = score(net, held_data, held, held_targets, 0)
-        figures[split + " augmented"] = score(net, held_data, held, held_targets, 1)["all"]
+    figures = {"minutes": round(minutes, 1), "cpuSeconds": round(time.process_time() - start), "steps": args.steps,
+               "seed": args.seed, **held_out(net, normalisation)}
     if args.real:
-        real = real_scores(predictor(net.eval(), normalisation), read_real(args.real))
-        figures["real"] = real
+        figures["real"] = real_scores(predictor(net.eval(), normalisation), read_real(args.real))
     for key, value in figures.items():
         print(key, value, flush=True)
-    torch.save({"model": net.state_dict(), "width": args.width, "norm": args.norm, "targets": TARGETS, "normalisation": normalisation,
+    torch.save({"model": net.state_dict(), "width": args.width, "norm": args.norm, "members": 1, "targets": TARGETS, "normalisation": normalisation,
                 "targetMean": mean_t, "targetScale": scale_t, "figures": figures}, args.out + ".part")
     os.replace(args.out + ".part", args.out)
 
