@@ -1,4 +1,5 @@
 /** Serving one call: from request bytes through the implementation to response bytes. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DescMethod } from '@bufbuild/protobuf';
 import { abortFault, Fault, toFault } from '#lib/fault/fault.ts';
 import { pump } from '#lib/flow/pump.ts';
@@ -32,8 +33,11 @@ export async function answer(
   });
   let fault: Fault | undefined;
   try {
-    const requests = requestsOf(call, method, observer);
-    const input = takesStream(method) ? requests : await onlyRequest(requests, method);
+    const receive = (bytes: Buffer): Message => {
+      observer.onMessage?.('request', bytes.length);
+      return decode(method.input, bytes, 'request');
+    };
+    const input = takesStream(method) ? requestsOf(call, receive) : receive(await onlyRequest(call, method));
     const result = runStep(observer, () => implementation(input, call.context));
     const outcome = await respond(call, method, result, observer, config.maxMessageBytes);
     fault = outcome.fault;
@@ -73,17 +77,16 @@ async function respond(
   return {};
 }
 
-function requestsOf(
-  call: ServerCall,
-  method: DescMethod,
-  observer: CallObserver,
-): AsyncIterableIterator<Message> {
+function requestsOf(call: ServerCall, receive: (bytes: Buffer) => Message): AsyncIterableIterator<Message> {
+  const { signal } = call.context;
   return {
     async next() {
       const bytes = await call.read();
-      if (bytes === undefined) return { done: true, value: undefined };
-      observer.onMessage?.('request', bytes.length);
-      return { done: false, value: decode(method.input, bytes, 'request') };
+      if (bytes !== undefined) return { done: false, value: receive(bytes) };
+      // When a client resets a stream, HTTP/2 libraries report its end first.
+      await nextTurn();
+      if (signal.aborted) throw abortFault(signal);
+      return { done: true, value: undefined };
     },
     [Symbol.asyncIterator]() {
       return this;
@@ -91,9 +94,9 @@ function requestsOf(
   };
 }
 
-async function onlyRequest(requests: AsyncIterator<Message>, method: DescMethod): Promise<Message> {
-  const first = await requests.next();
-  if (!first.done && (await requests.next()).done) return first.value;
-  const count = first.done ? 'no request' : 'more than one request';
+async function onlyRequest(call: ServerCall, method: DescMethod): Promise<Buffer> {
+  const request = await call.read();
+  if (request !== undefined && (await call.read()) === undefined) return request;
+  const count = request === undefined ? 'no request' : 'more than one request';
   throw new Fault('invalid', 'REQUEST_COUNT', `${method.name} got ${count}; send one`);
 }

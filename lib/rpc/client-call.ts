@@ -12,6 +12,9 @@ import { createInbox } from './inbox.ts';
 import { toGrpcMetadata } from './metadata.ts';
 import { faultOfStatus } from './transport-fault.ts';
 
+/** Only says that there is nothing more to send. Made once, since an abort without a reason makes an error. */
+const CALL_ENDED = new Fault('cancelled', 'CALL_ENDED', 'the call has ended');
+
 export interface ClientCall {
   /** The next response message, or undefined at the end. Throws the fault that the call ended with. */
   read(): Promise<Buffer | undefined>;
@@ -48,7 +51,7 @@ export function openCall(channel: Channel, config: ClientCallConfig): ClientCall
   function end(fault: Fault | undefined): void {
     inbox.end(fault);
     releaseSender?.();
-    over.abort();
+    over.abort(CALL_ENDED);
   }
 
   function transmit(message: Buffer): Promise<void> {

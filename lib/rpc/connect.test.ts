@@ -1,37 +1,12 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ProbeService } from '#gen/talkmesh/probe/v1/probe_service_pb.ts';
-import { Fault } from '#lib/fault/fault.ts';
-import { bind } from './binding.ts';
-import { type ConnectConfig, type Connection, connect } from './connect.ts';
-import { aborted, createProbe, endlessRequests, type ProbeImpl, untilAborted } from './contract/probe.ts';
-import { createProxy } from './contract/proxy.ts';
+import { connect } from './connect.ts';
+import { afterwards, closeAfterEach, start, to } from './contract/opened.ts';
+import { endlessRequests } from './contract/probe.ts';
 import { collect, faultOf, from } from './contract/subject.ts';
-import { type RpcServer, type ServeConfig, serve } from './serve.ts';
+import { serve } from './serve.ts';
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function start(
-  overrides: Partial<ProbeImpl> = {},
-  config: Partial<ServeConfig> = {},
-): Promise<RpcServer> {
-  const services = [bind(ProbeService, createProbe(overrides))];
-  const server = await serve({ address: '127.0.0.1:0', services, ...config });
-  cleanups.push(() => server.close());
-  return server;
-}
-
-function to(address: string, config: Partial<ConnectConfig> = {}): Connection<typeof ProbeService> {
-  const connection = connect(ProbeService, { address, ...config });
-  cleanups.push(() => connection.close());
-  return connection;
-}
+closeAfterEach();
 
 /** A port that nobody listens on, at least a moment ago. */
 async function freeAddress(): Promise<string> {
@@ -122,137 +97,8 @@ describe('connect(): reaching the server', () => {
 
   it('reports a method that the server does not have as unsupported', async () => {
     const server = await serve({ address: '127.0.0.1:0', services: [] });
-    cleanups.push(() => server.close());
+    afterwards(() => server.close());
     expect(await faultOf(to(server.address).client.echo({}))).toMatchObject({ kind: 'unsupported' });
-  });
-});
-
-describe('connect(): retrying', () => {
-  function failing(
-    times: number,
-    fault: () => Fault,
-  ): { readonly impl: Partial<ProbeImpl>; calls: () => number } {
-    let calls = 0;
-    return {
-      calls: () => calls,
-      impl: {
-        async echo(request) {
-          if (++calls <= times) throw fault();
-          return { text: request.text };
-        },
-        // biome-ignore lint/correctness/useYield: it fails before its first item
-        async *download() {
-          calls++;
-          throw fault();
-        },
-      },
-    };
-  }
-  const unavailable = (): Fault => new Fault('unavailable', 'MODEL_LOADING', 'not yet');
-  const retry = { maxAttempts: 3, baseDelayMs: 5, maxDelayMs: 50 };
-
-  it('repeats an unavailable unary call up to its bound', async () => {
-    const twice = failing(2, unavailable);
-    const { client } = to((await start(twice.impl)).address, { retry });
-    expect((await client.echo({ text: 'x' })).text).toBe('x');
-    expect(twice.calls()).toBe(3);
-
-    const always = failing(99, unavailable);
-    const second = to((await start(always.impl)).address, { retry });
-    expect(await faultOf(second.client.echo({}))).toMatchObject({ reason: 'MODEL_LOADING' });
-    expect(always.calls()).toBe(3);
-  });
-
-  it('repeats nothing else, and no stream', async () => {
-    const saturated = failing(99, () => new Fault('saturated', 'QUEUE_FULL', 'full', { retryAfterMs: 1 }));
-    const one = to((await start(saturated.impl)).address, { retry });
-    expect(await faultOf(one.client.echo({}))).toMatchObject({ reason: 'QUEUE_FULL' });
-    expect(saturated.calls()).toBe(1);
-
-    const loading = failing(99, unavailable);
-    const two = to((await start(loading.impl)).address, { retry });
-    expect(await faultOf(collect(two.client.download({})))).toMatchObject({ reason: 'MODEL_LOADING' });
-    expect(loading.calls()).toBe(1);
-  });
-
-  it('waits as long as the server asks, unless that is too long or past the deadline', async () => {
-    const asking = (retryAfterMs: number) =>
-      failing(1, () => new Fault('unavailable', 'MODEL_LOADING', 'not yet', { retryAfterMs }));
-    const soon = asking(40);
-    const { client } = to((await start(soon.impl)).address, { retry });
-    const startMs = performance.now();
-    await client.echo({});
-    expect(performance.now() - startMs).toBeGreaterThanOrEqual(38);
-
-    const late = asking(5_000);
-    const second = to((await start(late.impl)).address, { retry });
-    expect(await faultOf(second.client.echo({}))).toMatchObject({ retryAfterMs: 5_000 });
-    const patient = { ...retry, maxDelayMs: 60_000 };
-    const third = to((await start(asking(30_000).impl)).address, { retry: patient });
-    expect(await faultOf(third.client.echo({}, { timeoutMs: 15_000 }))).toMatchObject({
-      reason: 'MODEL_LOADING',
-    });
-  });
-
-  it('stops waiting when the caller aborts', async () => {
-    const slow = { maxAttempts: 5, baseDelayMs: 60_000, maxDelayMs: 60_000 };
-    const { client } = to((await start(failing(99, unavailable).impl)).address, { retry: slow });
-    const call = faultOf(client.echo({}, { signal: AbortSignal.timeout(100) }));
-    expect(await call).toMatchObject({ kind: 'late' });
-  });
-});
-
-describe('connect(): losing the connection', () => {
-  it('aborts the implementation within a second, and fails the caller as unavailable', async () => {
-    const seen = Promise.withResolvers<Fault>();
-    const ready = Promise.withResolvers<void>();
-    const server = await start({
-      async *exchange(requests, context) {
-        void aborted(context).then(seen.resolve);
-        for await (const { index } of requests) {
-          yield { index };
-          ready.resolve();
-        }
-      },
-    });
-    const proxy = await createProxy(server.address);
-    cleanups.push(() => proxy.close());
-    const { client } = to(proxy.address);
-    const { requests, returned } = endlessRequests(100);
-    const call = faultOf(collect(client.exchange(requests)));
-    await ready.promise;
-    const startMs = performance.now();
-    proxy.cut();
-    expect(await call).toMatchObject({ kind: 'unavailable' });
-    expect(await seen.promise).toMatchObject({ kind: 'cancelled' });
-    expect(performance.now() - startMs).toBeLessThan(1_000);
-    await returned;
-    await expect.poll(() => server.activeCalls).toBe(0);
-  });
-
-  it('fails as unavailable when the server is killed in the middle of a stream', async () => {
-    const script = fileURLToPath(new URL('./contract/serve-probe.ts', import.meta.url));
-    const denoFlags = 'Deno' in globalThis ? ['run', '-A'] : [];
-    const child = spawn(process.execPath, [...denoFlags, script], { stdio: ['ignore', 'pipe', 'inherit'] });
-    cleanups.push(() => child.kill('SIGKILL'));
-    const [address] = (await once(createInterface(child.stdout), 'line')) as [string];
-    const { client } = to(address);
-    const stream = client.download({})[Symbol.asyncIterator]();
-    expect((await stream.next()).value?.index).toBe(0n);
-    const pending = faultOf(stream.next());
-    child.kill('SIGKILL');
-    expect(await pending).toMatchObject({ kind: 'unavailable' });
-  });
-
-  it('fails what is running when the client is closed, and every call after that', async () => {
-    const server = await start({ echo: (_request, context) => untilAborted(context) });
-    const { client, close } = to(server.address);
-    const running = faultOf(client.echo({}));
-    await expect.poll(() => server.activeCalls).toBe(1);
-    close();
-    expect(await running).toMatchObject({ kind: 'cancelled', reason: 'CLIENT_CLOSED' });
-    expect(await faultOf(client.echo({}))).toMatchObject({ reason: 'CLIENT_CLOSED' });
-    await expect.poll(() => server.activeCalls).toBe(0);
   });
 });
 

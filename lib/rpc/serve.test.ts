@@ -3,50 +3,35 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { ProbeService } from '#gen/talkmesh/probe/v1/probe_service_pb.ts';
 import { Fault, toFault } from '#lib/fault/fault.ts';
 import { faultOfGrpcStatus, STATUS_DETAILS_KEY } from '#lib/fault/grpc-status.ts';
 import { bind } from './binding.ts';
-import { connect } from './connect.ts';
+import { afterwards, closeAfterEach, start, to } from './contract/opened.ts';
 import {
-  createProbe,
+  aborted,
   endlessRequests,
   type ProbeClient,
   type ProbeImpl,
   untilAborted,
 } from './contract/probe.ts';
 import { collect, faultOf } from './contract/subject.ts';
-import { type RpcServer, type ServeConfig, serve } from './serve.ts';
+import { type RpcServer, serve } from './serve.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'talkmesh-serve-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function start(
-  overrides: Partial<ProbeImpl> = {},
-  config: Partial<ServeConfig> = {},
-): Promise<RpcServer> {
-  const services = [bind(ProbeService, createProbe(overrides))];
-  const server = await serve({ address: '127.0.0.1:0', services, ...config });
-  cleanups.push(() => server.close());
-  return server;
-}
+closeAfterEach();
 
 function clientOf(server: RpcServer): ProbeClient {
-  const { client, close } = connect(ProbeService, { address: server.address, retry: { maxAttempts: 1 } });
-  cleanups.push(close);
-  return client;
+  return to(server.address, { retry: { maxAttempts: 1 } }).client;
 }
 
 /** Calls a unary method with raw bytes, as a client in another language might. */
 function rawCall(server: RpcServer, path: string, request: Buffer): Promise<Buffer> {
   const client = new Client(server.address, credentials.createInsecure());
-  cleanups.push(() => client.close());
+  afterwards(() => client.close());
   const asIs = (bytes: Buffer): Buffer => bytes;
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(path, asIs, asIs, request, new Metadata(), (error, response) => {
@@ -113,6 +98,25 @@ describe('serve(): what any gRPC client sees', () => {
     const server = await start({ upload: async () => ({ messageCount: 'many' as never }) });
     const call = clientOf(server).upload(endlessRequests(1).requests);
     expect(await faultOf(call)).toMatchObject({ kind: 'internal', reason: 'UNEXPECTED' });
+  });
+
+  it('aborts the implementation when a client of another make cancels', async () => {
+    const seen = Promise.withResolvers<Fault>();
+    const server = await start({
+      async *exchange(requests, context) {
+        void aborted(context).then(seen.resolve);
+        for await (const { index } of requests) yield { index };
+        await untilAborted(context);
+      },
+    });
+    const client = new Client(server.address, credentials.createInsecure());
+    afterwards(() => client.close());
+    const asIs = (bytes: Buffer): Buffer => bytes;
+    const call = client.makeBidiStreamRequest('/talkmesh.probe.v1.ProbeService/Exchange', asIs, asIs);
+    call.on('error', () => undefined);
+    call.on('data', () => call.cancel());
+    call.write(Buffer.alloc(0));
+    expect(await seen.promise).toMatchObject({ kind: 'cancelled' });
   });
 
   it('lacks no method', async () => {

@@ -2,22 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ProbeService } from '#gen/talkmesh/probe/v1/probe_service_pb.ts';
-import { bind } from './binding.ts';
-import { connect } from './connect.ts';
-import { createProbe } from './contract/probe.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { closeAfterEach, start, to } from './contract/opened.ts';
 import { faultOf } from './contract/subject.ts';
-import { serve } from './serve.ts';
 import type { ClientTls, ServerTls } from './tls.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'talkmesh-tls-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+closeAfterEach();
 
 function openssl(...args: string[]): void {
   execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
@@ -63,15 +56,8 @@ async function echo(
   clientTls: ClientTls | undefined,
   address = 'localhost:0',
 ): Promise<string> {
-  const services = [bind(ProbeService, createProbe())];
-  const server = await serve({ address, services, tls: serverTls });
-  cleanups.push(() => server.close());
-  const { client, close } = connect(ProbeService, {
-    address: server.address,
-    tls: clientTls,
-    retry: { maxAttempts: 1 },
-  });
-  cleanups.push(close);
+  const server = await start({}, { address, tls: serverTls });
+  const { client } = to(server.address, { tls: clientTls, retry: { maxAttempts: 1 } });
   return (await client.echo({ text: 'secret' }, { timeoutMs: 5_000 })).text;
 }
 

@@ -12,6 +12,7 @@ import { serve } from '../serve.ts';
 import { describeBackpressure } from './backpressure.ts';
 import { describeCalls } from './calls.ts';
 import { describeCancellation } from './cancellation.ts';
+import { describeEarlyEnd } from './early-end.ts';
 import { describeFaults } from './faults.ts';
 import { createProbe } from './probe.ts';
 import { type BoundProbe, BULK_SIZE_BYTES, type ContractSubject, type OpenProbe } from './subject.ts';
@@ -70,7 +71,13 @@ for (const subject of [
     opened.push(bound);
     return bound.client;
   };
-  for (const describePart of [describeCalls, describeFaults, describeCancellation, describeBackpressure]) {
+  for (const describePart of [
+    describeCalls,
+    describeFaults,
+    describeCancellation,
+    describeEarlyEnd,
+    describeBackpressure,
+  ]) {
     describePart(subject, open);
   }
 }
