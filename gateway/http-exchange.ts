@@ -16,7 +16,7 @@ export function callOptions(c: Context): { signal: AbortSignal; metadata: Record
  *
  * @throws Fault invalid BODY_TOO_LARGE, BODY_NOT_JSON, BODY_INVALID
  */
-export async function readMessage<D extends DescMessage>(
+export async function readBody<D extends DescMessage>(
   c: Context,
   schema: D,
   maxBytes: number,

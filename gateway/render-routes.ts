@@ -17,7 +17,7 @@ import { invalidField } from '#lib/fault/fault.ts';
 import type { ServiceClient } from '#lib/rpc/service-types.ts';
 import { parseRange } from './byte-range.ts';
 import type { GatewayConfig } from './config.ts';
-import { callOptions, pathParameter, readMessage, writeMessage } from './http-exchange.ts';
+import { callOptions, pathParameter, readBody, writeMessage } from './http-exchange.ts';
 import type { Keyring } from './keyring.ts';
 import type { Route } from './route.ts';
 
@@ -52,7 +52,7 @@ export function renderRoutes(config: GatewayConfig, deps: RenderRoutesDeps): Rou
       request: { kind: 'message', schema: CreateRenderRequestSchema },
       responses: { 201: { description: 'The queued render.', body: RENDER } },
       handler: async (c) => {
-        const request = await readMessage(c, CreateRenderRequestSchema, config.maxJsonBytes);
+        const request = await readBody(c, CreateRenderRequestSchema, config.maxJsonBytes);
         const key = c.req.header('idempotency-key');
         if (key !== undefined) request.requestId = key;
         const { render } = await renders.createRender(request, callOptions(c));
