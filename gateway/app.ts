@@ -6,8 +6,9 @@ import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
 import { ListBundlesResponseSchema } from '#gen/talkmesh/compositor/v1/compositor_service_pb.ts';
 import type { RenderService } from '#gen/talkmesh/render/v1/render_service_pb.ts';
-import { Fault, isFault } from '#lib/fault/fault.ts';
+import { Fault } from '#lib/fault/fault.ts';
 import type { ServiceClient } from '#lib/rpc/service-types.ts';
+import { countReject } from '#lib/telemetry/count-reject.ts';
 import type { MetricsRegistry } from '#lib/telemetry/metrics.ts';
 import { withSpan } from '#lib/telemetry/span.ts';
 import { continueTrace } from '#lib/telemetry/trace-context.ts';
@@ -104,21 +105,23 @@ function allRoutes(config: GatewayConfig, deps: GatewayDeps): Route[] {
 async function serve(c: Context, route: Route, { metrics }: GatewayDeps): Promise<Response> {
   const startedAt = performance.now();
   const name = `${route.method} ${route.path}`;
+  let refusal: Response | undefined;
+  const handle = async (): Promise<Response> => {
+    try {
+      return await route.handler(c);
+    } catch (error) {
+      // Written inside the span, so that the problem names the trace.
+      refusal = writeProblem(c, error);
+      countReject(metrics, error);
+      throw error;
+    }
+  };
   const response = await continueTrace(
     (header) => c.req.header(header),
-    () =>
-      withSpan(name, {}, async () => route.handler(c), 'server').catch((error: unknown) =>
-        refuse(c, error, metrics),
-      ),
-  );
+    () => withSpan(name, {}, handle, 'server'),
+  ).catch(() => refusal!);
   const seconds = (performance.now() - startedAt) / 1000;
   metrics.observe('talkmesh_http_seconds', { route: name, status: String(response.status) }, seconds);
-  return response;
-}
-
-function refuse(c: Context, error: unknown, metrics: MetricsRegistry): Response {
-  const response = writeProblem(c, error);
-  if (isFault(error)) metrics.count('talkmesh_rejects_total', { reason: error.reason });
   return response;
 }
 

@@ -12,7 +12,7 @@ import type {
 } from '#gen/talkmesh/render/v1/render_service_pb.ts';
 import type { AssetStore } from '#lib/bus/asset-store.ts';
 import type { Renders } from '#lib/bus/renders.ts';
-import { invalidField } from '#lib/fault/fault.ts';
+import { Fault, invalidField, toFault } from '#lib/fault/fault.ts';
 import { resolveRecipe } from '#lib/recipe/resolve-recipe.ts';
 import type { CallContext, ServiceClient, ServiceImpl } from '#lib/rpc/service-types.ts';
 import { traceHeaders } from '#lib/telemetry/trace-context.ts';
@@ -69,9 +69,21 @@ async function checkRequest(
 ): Promise<void> {
   resolveRecipe(request.face, request.output, await bundles.find(request.face?.bundle ?? '', signal));
   for (const field of ['sourceAssetId', 'voiceAssetId'] as const) {
-    if (request[field] === '')
-      throw invalidField('ASSET_REQUIRED', field, 'is empty; upload a file and give its id');
-    await assets.stat(tenant, request[field]);
+    await checkAsset(tenant, field, request[field], assets);
+  }
+}
+
+/** That an asset is the caller's. A refusal names the field of the request that holds its id. */
+async function checkAsset(tenant: string, field: string, id: string, assets: AssetStore): Promise<void> {
+  if (id === '') throw invalidField('ASSET_REQUIRED', field, 'is empty; upload a file and give its id');
+  try {
+    await assets.stat(tenant, id);
+  } catch (error) {
+    const { kind, reason, violations } = toFault(error);
+    if (violations.length === 0) throw error;
+    const { description } = violations[0]!;
+    const details = { violations: [{ field, description }], cause: error };
+    throw new Fault(kind, reason, `${field}: ${description}`, details);
   }
 }
 
@@ -90,7 +102,9 @@ async function* live(
   const leave = keyring.enterLive(tenant);
   async function* owned(): AsyncGenerator<Pick<CompositorRequest, 'part'>> {
     for await (const { part } of requests) {
-      if (part.case === 'header') await assets.stat(tenant, part.value.sourceAssetId);
+      if (part.case === 'header') {
+        await checkAsset(tenant, 'header.sourceAssetId', part.value.sourceAssetId, assets);
+      }
       yield { part };
     }
   }

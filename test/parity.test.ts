@@ -2,10 +2,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { DEMO_FACE_VIDEO, frameHashes, makeVoice } from './support/clips.ts';
+import { DEMO_FACE_VIDEO, makeVoice } from './support/clips.ts';
 import { startFiveProcesses } from './support/five-processes.ts';
 import { createHttpClient } from './support/http-client.ts';
 import { createFolder, runTalkmesh, startMesh, type TestFolder } from './support/mesh-process.ts';
+import { frameHashes } from './support/videos.ts';
 
 let folder: TestFolder;
 let voice: string;

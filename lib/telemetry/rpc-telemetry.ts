@@ -1,6 +1,7 @@
 /** Spans and metrics of RPCs: the same trace and the same figures, whether a call crosses a wire or not. */
 import { context, trace } from '@opentelemetry/api';
 import type { CallHook } from '#lib/rpc/call-hook.ts';
+import { countReject } from './count-reject.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { recordFailure, startSpan } from './span.ts';
@@ -43,9 +44,7 @@ export function createRpcTelemetry(metrics: Metrics, log: Logger): CallHook {
           (performance.now() - startedAt) / 1000,
         );
         if (fault?.kind === 'internal') log.error('a call failed', { method: name, error: fault });
-        if (fault !== undefined && fault.kind !== 'cancelled') {
-          metrics.count('talkmesh_rejects_total', { reason: fault.reason });
-        }
+        if (fault !== undefined) countReject(metrics, fault);
       },
     };
   };

@@ -12,6 +12,7 @@ import type { Catalog } from '#lib/inference/catalog.ts';
 import type { InferenceRuntime } from '#lib/inference/runtime.ts';
 import { toDuration } from '#lib/rpc/duration.ts';
 import type { CallContext, ServiceImpl } from '#lib/rpc/service-types.ts';
+import { countReject } from '#lib/telemetry/count-reject.ts';
 import type { Metrics } from '#lib/telemetry/metrics.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { DenoiserConfig } from './config.ts';
@@ -95,9 +96,11 @@ export function createDenoiserService(
           streamCount--;
         }
       } catch (error) {
-        const { kind, reason } = toFault(error);
-        if (kind === 'saturated' || kind === 'invalid') metrics?.count('talkmesh_rejects_total', { reason });
-        throw error;
+        const fault = toFault(error);
+        if (metrics !== undefined && (fault.kind === 'saturated' || fault.kind === 'invalid')) {
+          countReject(metrics, fault);
+        }
+        throw fault;
       } finally {
         void release(iterator, 'the end of a denoise stream');
       }

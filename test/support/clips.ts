@@ -1,4 +1,4 @@
-/** Inputs that tests make: short voices, and frames read back from videos. */
+/** Inputs that tests make: short voices, tones and pictures. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,23 +14,45 @@ export async function ffmpeg(...args: string[]): Promise<void> {
   await run('ffmpeg', ['-y', '-loglevel', 'error', ...args]);
 }
 
-/** The first seconds of the demo voice. */
+/** The first seconds of the demo voice, which is repeated when it is too short. */
 export async function makeVoice(
   folder: string,
   seconds: number,
   name = `voice-${seconds}.wav`,
 ): Promise<string> {
   const path = join(folder, name);
-  await ffmpeg('-i', DEMO_VOICE, '-t', String(seconds), path);
+  await ffmpeg('-stream_loop', '-1', '-i', DEMO_VOICE, '-t', String(seconds), path);
   return path;
 }
 
-/** The MD5 of every decoded video frame of a file. */
-export async function frameHashes(path: string): Promise<string[]> {
-  const args = ['-loglevel', 'error', '-i', path, '-map', '0:v', '-f', 'framemd5', '-'];
-  const { stdout } = await run('ffmpeg', args, { maxBuffer: 64 << 20 });
-  return stdout
-    .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .map((line) => line.split(',').at(-1)!.trim());
+/** A tone, as a mono WAV at 16 kHz unless the options for its output say otherwise. */
+export async function makeTone(
+  folder: string,
+  hertz: number,
+  seconds: number,
+  options: readonly string[] = ['-ar', '16000', '-ac', '1'],
+  name = `tone-${hertz}.wav`,
+): Promise<string> {
+  const path = join(folder, name);
+  const tone = `sine=frequency=${hertz}:sample_rate=48000:duration=${seconds}`;
+  await ffmpeg('-f', 'lavfi', '-i', tone, ...options, path);
+  return path;
+}
+
+/** The demo photograph at a size. Small pictures are rendered quickly. */
+export async function makePhoto(
+  folder: string,
+  edgePx: number,
+  name = `face-${edgePx}.jpg`,
+): Promise<string> {
+  const path = join(folder, name);
+  await ffmpeg('-i', DEMO_FACE, '-vf', `scale=${edgePx}:${edgePx}`, path);
+  return path;
+}
+
+/** The samples of a file's sound. */
+export async function samplesOf(path: string, encoding: 's16le' | 'f32le', ...options: string[]) {
+  const args = ['-loglevel', 'error', '-i', path, '-map', '0:a', ...options, '-f', encoding, '-'];
+  const { stdout } = await run('ffmpeg', args, { encoding: 'buffer', maxBuffer: 64 << 20 });
+  return new Uint8Array(stdout);
 }
