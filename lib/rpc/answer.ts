@@ -4,7 +4,7 @@ import type { DescMethod } from '@bufbuild/protobuf';
 import { abortFault, Fault, toFault } from '#lib/fault/fault.ts';
 import { pump } from '#lib/flow/pump.ts';
 import { type Message, type MessageInit, type MethodFunction, takesStream } from './binding.ts';
-import { type CallHook, type CallObserver, observe, runStep } from './call-hook.ts';
+import { type CallHook, type Observation, observe } from './call-hook.ts';
 import { decode, encode } from './codec.ts';
 import type { ServerCall } from './server-call.ts';
 
@@ -34,11 +34,11 @@ export async function answer(
   let fault: Fault | undefined;
   try {
     const receive = (bytes: Buffer): Message => {
-      observer.onMessage?.('request', bytes.length);
+      observer.onMessage('request', bytes.length);
       return decode(method.input, bytes, 'request');
     };
     const input = takesStream(method) ? requestsOf(call, receive) : receive(await onlyRequest(call, method));
-    const result = runStep(observer, () => implementation(input, call.context));
+    const result = observer.run(() => implementation(input, call.context));
     const outcome = await respond(call, method, result, observer, config.maxMessageBytes);
     fault = outcome.fault;
     call.finish(fault);
@@ -47,7 +47,7 @@ export async function answer(
     fault = toFault(error);
     call.finish(fault);
   }
-  observer.onEnd?.(signal.aborted ? abortFault(signal) : fault);
+  observer.onEnd(signal.aborted ? abortFault(signal) : fault);
 }
 
 interface Outcome {
@@ -59,18 +59,18 @@ async function respond(
   call: ServerCall,
   method: DescMethod,
   result: Promise<MessageInit> | AsyncIterable<MessageInit>,
-  observer: CallObserver,
+  observer: Observation,
   maxMessageBytes: number,
 ): Promise<Outcome> {
   function send(response: MessageInit): Promise<void> {
     const bytes = encode(method.output, response, 'response', maxMessageBytes);
-    observer.onMessage?.('response', bytes.length);
+    observer.onMessage('response', bytes.length);
     return call.send(bytes);
   }
 
   if (Symbol.asyncIterator in result) {
     const iterator = result[Symbol.asyncIterator]();
-    const pull = () => runStep(observer, () => iterator.next());
+    const pull = () => observer.run(() => iterator.next());
     return pump(iterator, { send, over: call.context.signal }, pull);
   }
   await send(await result);

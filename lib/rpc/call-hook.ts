@@ -4,6 +4,7 @@
  */
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { Fault } from '#lib/fault/fault.ts';
+import { reportStray } from '#lib/flow/stray.ts';
 
 export interface CallInfo {
   /** Which side this is: the server of a call, its remote client, or both in one process. */
@@ -35,13 +36,24 @@ export interface CallObserver {
 /** Called at the start of every call. */
 export type CallHook = (call: CallInfo) => CallObserver;
 
-const NO_OBSERVER: CallObserver = {};
+/** An observer as the bindings use it: all parts present, and none of them able to fail a call. */
+export type Observation = Required<CallObserver>;
 
-export function observe(hook: CallHook | undefined, call: CallInfo): CallObserver {
-  return hook === undefined ? NO_OBSERVER : hook(call);
+/** Starts observing a call. What the hook or the observer throws is reported as stray and not to the caller. */
+export function observe(hook: CallHook | undefined, call: CallInfo): Observation {
+  const observer = guarded(() => hook?.(call)) ?? {};
+  return {
+    run: (step) => (observer.run === undefined ? step() : observer.run(step)),
+    onMessage: (direction, sizeBytes) => guarded(() => observer.onMessage?.(direction, sizeBytes)),
+    onEnd: (fault) => guarded(() => observer.onEnd?.(fault)),
+  };
 }
 
-/** One step of an implementation, inside the observer's context when it has one. */
-export function runStep<T>(observer: CallObserver, step: () => T): T {
-  return observer.run === undefined ? step() : observer.run(step);
+function guarded<T>(part: () => T): T | undefined {
+  try {
+    return part();
+  } catch (error) {
+    reportStray(error, 'the observation of a call');
+    return undefined;
+  }
 }

@@ -1,13 +1,13 @@
 /** The life of one call within a process: its context, its deadline, its end. */
 import { abortFault, Fault } from '#lib/fault/fault.ts';
-import type { CallObserver } from './call-hook.ts';
+import type { Observation } from './call-hook.ts';
 import { deadlineOf } from './call-options.ts';
 import { checkMetadata, metadataMap } from './metadata.ts';
 import type { CallContext, CallOptions } from './service-types.ts';
 
 export interface LocalCall {
   readonly context: CallContext;
-  readonly observer: CallObserver;
+  readonly observer: Observation;
   /** Aborts the implementation's signal. */
   abort(fault: Fault): void;
   /** Ends the call, once: no deadline, no cancellation after that. */
@@ -17,7 +17,7 @@ export interface LocalCall {
 /** Throws what a remote call would at its start: bad metadata, no time left, already cancelled. */
 export function beginLocalCall(
   options: CallOptions,
-  observe: (metadata: Map<string, string>) => CallObserver,
+  observe: (metadata: Map<string, string>) => Observation,
 ): LocalCall {
   const { signal, timeoutMs } = options;
   const metadata = metadataMap(options.metadata);
@@ -43,7 +43,7 @@ export function beginLocalCall(
       ended = true;
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
-      observer.onEnd?.(fault);
+      observer.onEnd(fault);
     },
   };
 }

@@ -12,7 +12,7 @@ import {
   returnsStream,
   takesStream,
 } from './binding.ts';
-import { type CallHook, observe, runStep } from './call-hook.ts';
+import { type CallHook, observe } from './call-hook.ts';
 import { clientOf } from './client-of.ts';
 import { type Direction, decode, encode } from './codec.ts';
 import { lazyStream, type StreamSource } from './lazy-stream.ts';
@@ -81,7 +81,7 @@ function begin(
   );
 
   function pass(schema: DescMessage, message: MessageInit, direction: Direction): Message {
-    call.observer.onMessage?.(direction, undefined);
+    call.observer.onMessage(direction, undefined);
     if (!config.roundTrip) return create(schema, message);
     return decode(schema, encode(schema, message, direction, DEFAULT_RPC_LIMITS.maxMessageBytes), direction);
   }
@@ -103,7 +103,7 @@ function begin(
     return fault;
   }
 
-  const step = <T>(next: () => T): T => runStep(call.observer, next);
+  const step = <T>(next: () => T): T => call.observer.run(next);
   try {
     const request = requests ?? toRequest(input as MessageInit);
     return {

@@ -3,7 +3,7 @@ import type { DescMethod } from '@bufbuild/protobuf';
 import { abortFault, Fault, toFault } from '#lib/fault/fault.ts';
 import { pump } from '#lib/flow/pump.ts';
 import { type Message, type MessageInit, pathOf, returnsStream } from './binding.ts';
-import { type CallHook, type CallObserver, observe } from './call-hook.ts';
+import { type CallHook, observe } from './call-hook.ts';
 import { deadlineOf } from './call-options.ts';
 import type { ChannelPool } from './channel-pool.ts';
 import { type ClientCall, openCall } from './client-call.ts';
@@ -65,7 +65,7 @@ function invoke(remote: Remote, method: DescMethod, options: CallOptions): Invoc
   const metadata = metadataMap(options.metadata);
   const deadlineMs = deadlineOf(options.timeoutMs);
   if (signal?.aborted) throw abortFault(signal);
-  const observer: CallObserver = observe(remote.onCall, {
+  const observer = observe(remote.onCall, {
     binding: 'connect',
     service: method.parent.typeName,
     method: method.name,
@@ -78,11 +78,11 @@ function invoke(remote: Remote, method: DescMethod, options: CallOptions): Invoc
     deadlineMs,
     encode(request) {
       const bytes = encode(method.input, request, 'request', remote.maxMessageBytes);
-      observer.onMessage?.('request', bytes.length);
+      observer.onMessage('request', bytes.length);
       return bytes;
     },
     decode(bytes) {
-      observer.onMessage?.('response', bytes.length);
+      observer.onMessage('response', bytes.length);
       return decode(method.output, bytes, 'response');
     },
     open() {
@@ -108,7 +108,7 @@ function invoke(remote: Remote, method: DescMethod, options: CallOptions): Invoc
     end(fault) {
       if (ended) return;
       ended = true;
-      observer.onEnd?.(fault);
+      observer.onEnd(fault);
     },
   };
 }

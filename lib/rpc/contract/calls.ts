@@ -1,5 +1,5 @@
 /** What calls carry. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type ContractSubject, collect, from, type OpenProbe } from './subject.ts';
 
 export function describeCalls(subject: ContractSubject, open: OpenProbe): void {
@@ -105,6 +105,18 @@ export function describeCalls(subject: ContractSubject, open: OpenProbe): void {
       await expect.poll(() => ended).toEqual([undefined]);
       expect(messages).toEqual(['Download request', 'Download response', 'Download response']);
       expect(steps).toBe(4);
+    });
+
+    it('does not let a broken hook break a call', async () => {
+      const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+      const broken = (): never => {
+        throw new Error('broken');
+      };
+      const throwing = await open({}, broken);
+      expect((await throwing.echo({ text: 'a' })).text).toBe('a');
+      const inParts = await open({}, () => ({ onMessage: broken, onEnd: broken }));
+      expect((await inParts.echo({ text: 'b' })).text).toBe('b');
+      await expect.poll(() => warnings.mock.calls.length).toBe(4);
     });
   });
 }
