@@ -10,6 +10,7 @@ import { raceAbort } from '#lib/flow/abortable.ts';
 import { reportStray } from '#lib/flow/stray.ts';
 import { type AssetSource, assetDigest, type OpenAsset } from '#lib/media/assets.ts';
 import { assetMissing, isAssetAlive } from './asset-store.ts';
+import { inFolder } from './folder.ts';
 import type { ObjectInfo } from './object-info.ts';
 import type { ObjectStore } from './object-store.ts';
 
@@ -51,9 +52,10 @@ const MAX_RESTARTS = 5;
 /** Folders of this process, by the name of the process and a random part. */
 const ownFolders = new Set<string>();
 
+/** @throws Fault FOLDER_UNUSABLE */
 export async function createAssetCache(objects: ObjectStore, config: AssetCacheConfig): Promise<AssetCache> {
   const { limitBytes, idleMs } = { ...DEFAULTS, ...config };
-  const folder = await makeFolder(config.folder);
+  const folder = await inFolder(config.folder, () => makeFolder(config.folder));
   /** In the order of last use: the first is evicted first. */
   const entries = new Map<string, Entry>();
   let usedBytes = 0;

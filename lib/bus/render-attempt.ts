@@ -33,9 +33,15 @@ export interface RenderTask {
 
 export type RenderHandler = (task: RenderTask) => Promise<ResultInit>;
 
+export interface Failure {
+  readonly is: 'failed';
+  /** Why the signal aborted, if it did; else what the handler threw. */
+  readonly fault: Fault;
+}
+
 export type Outcome =
   | { readonly is: 'made'; readonly result: ResultInit; readonly progress: Progress | undefined }
-  | { readonly is: 'failed'; readonly fault: Fault; readonly aborted: boolean };
+  | Failure;
 
 export interface AttemptDeps {
   readonly bus: Bus;
@@ -110,8 +116,7 @@ export async function runAttempt(deps: AttemptDeps, options: AttemptOptions): Pr
     });
     return { is: 'made', result, progress: latest };
   } catch (error) {
-    const fault = signal.aborted ? toFault(signal.reason) : toFault(error);
-    return { is: 'failed', fault, aborted: signal.aborted };
+    return { is: 'failed', fault: toFault(signal.aborted ? signal.reason : error) };
   } finally {
     over.abort();
     clearInterval(heartbeat);

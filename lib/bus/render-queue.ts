@@ -38,7 +38,10 @@ export interface Delivery {
 export interface QueueDepth {
   /** Renders that no worker has taken yet. */
   readonly waitingCount: number;
-  /** Renders that a worker holds, or that wait for their next delivery. */
+  /**
+   * Renders that a worker holds, or that wait for their next delivery. After a crash of the server it may count
+   * some that are done: JetStream writes down deliveries and deletions at different times.
+   */
   readonly heldCount: number;
   /** Age of the render that has waited longest without being taken, in milliseconds; zero when none waits. */
   readonly oldestWaitingMs: number;

@@ -1,10 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type RenderEvent, RenderState } from '#gen/talkmesh/render/v1/render_pb.ts';
 import { Fault } from '#lib/fault/fault.ts';
 import { sleep } from '#lib/flow/abortable.ts';
+import type { WrittenChunks } from './object-info.ts';
+import { createObjectStore } from './object-store.ts';
 import type { RenderHandler, RenderTask } from './render-attempt.ts';
 import { newRenderId } from './render-id.ts';
 import { type RenderWorkerConfig, runRenderWorker } from './render-worker.ts';
@@ -15,9 +14,11 @@ import {
   type RenderStores,
   renderRequest,
   startTestBus,
+  startTestServer,
   type TestBus,
   until,
 } from './test-bus.ts';
+import { ensureTopology, RESULTS_BUCKET } from './topology.ts';
 
 const { QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED } = RenderState;
 const MADE = { mediaType: 'video/mp4', sizeBytes: 7n };
@@ -26,17 +27,14 @@ const QUICK = { heartbeatMs: 200, drainMs: 50, retryBackoff: { baseMs: 10, maxMs
 let test: TestBus;
 let stores: RenderStores;
 let stops: (() => Promise<void>)[] = [];
-let processes: ChildProcess[] = [];
 
 beforeAll(async () => {
   test = await startTestBus({ renders: { ackWaitMs: 1_000 } });
   stores = createStores(test.bus);
 });
 afterEach(async () => {
-  for (const child of processes) child.kill('SIGKILL');
   for (const stop of stops) await stop();
   stops = [];
-  processes = [];
   expect(await stores.queue.depth()).toEqual({ waitingCount: 0, heldCount: 0, oldestWaitingMs: 0 });
 });
 afterAll(() => test.close());
@@ -63,26 +61,11 @@ function startWorker(
   return { faults, stop };
 }
 
-interface WorkerProcess {
-  readonly child: ChildProcess;
-  readonly lines: string[];
-}
-
-function startWorkerProcess(mode: 'make' | 'hang' | 'crash'): WorkerProcess {
-  const { url, token } = test.server;
-  const script = join(import.meta.dirname, 'test-worker.ts');
-  const child = spawn(process.execPath, [script, url, token, mode], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines: string[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
-  processes.push(child);
-  return { child, lines };
-}
-
 async function submit(): Promise<string> {
   return (await stores.renders.submit('acme', renderRequest())).render.id;
 }
 const ended = (id: string): Promise<RenderEvent[]> =>
-  collect(stores.renders.watch('acme', id, 0, AbortSignal.timeout(18_000)));
+  collect(stores.renders.watch('acme', id, 0, AbortSignal.timeout(50_000)));
 const get = (id: string) => stores.renders.get('acme', id);
 const aborted = async (task: RenderTask) => {
   await sleep(30_000, task.signal);
@@ -321,6 +304,23 @@ describe('runRenderWorker', () => {
     await until(async () => (await stores.queue.depth()).heldCount === 0);
   });
 
+  it('rests when everything is busy, instead of asking for all that waits', async () => {
+    let refusals = 0;
+    let free = false;
+    const handler: RenderHandler = async () => {
+      if (free) return MADE;
+      refusals += 1;
+      throw new Fault('saturated', 'NO_DENOISER_FREE', 'all denoisers are busy', { retryAfterMs: 200 });
+    };
+    startWorker(handler, { concurrency: 1 });
+    const ids = await Promise.all(Array.from({ length: 10 }, submit));
+    await sleep(1_000);
+    expect(refusals).toBeGreaterThan(1);
+    expect(refusals).toBeLessThan(8);
+    free = true;
+    for (const id of ids) expect((await ended(id)).at(-1)?.render?.state).toBe(SUCCEEDED);
+  });
+
   it('fails a render that waited too long', async () => {
     const id = await submit();
     await sleep(30);
@@ -331,89 +331,6 @@ describe('runRenderWorker', () => {
       attemptCount: 0,
       error: { reason: 'RENDER_QUEUE_TIMEOUT' },
     });
-  });
-});
-
-describe('a crash', () => {
-  it('of a worker process in the middle: another makes the render, once', async () => {
-    const first = startWorkerProcess('hang');
-    await until(() => first.lines.includes('ready'));
-    const id = await submit();
-    await until(() => first.lines.includes(`begins ${id} 1`));
-    first.child.kill('SIGKILL');
-    const second = startWorkerProcess('make');
-    await ended(id);
-    expect(second.lines).toEqual(['ready', `begins ${id} 2`, `makes ${id} 2`]);
-    expect(await get(id)).toMatchObject({ state: SUCCEEDED, attemptCount: 2, result: { sizeBytes: 2n } });
-  });
-
-  it('of every worker that begins it: the render fails and says so', async () => {
-    const id = await submit();
-    for (let attempt = 1; attempt <= 5; attempt++) {
-      const doomed = startWorkerProcess('crash');
-      await until(() => doomed.lines.includes(`begins ${id} ${attempt}`));
-    }
-    startWorker(async () => MADE);
-    const events = await ended(id);
-    expect(events.at(-1)?.render?.error?.reason).toBe('RENDER_DELIVERIES_EXHAUSTED');
-    expect(await get(id)).toMatchObject({ state: FAILED, attemptCount: 5 });
-  });
-
-  it('of the server in the middle: the render goes on and is made once', async () => {
-    const made: number[] = [];
-    const release = new AbortController();
-    startWorker(async (task) => {
-      for (let frameCount = 1; !release.signal.aborted; frameCount++) {
-        task.report({ frameCount, expectedFrameCount: 0 });
-        await sleep(50, task.signal);
-      }
-      made.push(task.attempt);
-      return MADE;
-    });
-    const id = await submit();
-    const waiting = await submit();
-    await until(async () => (await get(id)).frameCount > 2n);
-    test.crashServer();
-    await until(() => !test.bus.isConnected());
-    await until(() => test.bus.isConnected());
-    const { frameCount } = await get(id);
-    await until(async () => (await get(id)).frameCount > frameCount);
-    // Longer than ackWaitMs: heartbeats must have gone on.
-    await sleep(1_500);
-    release.abort();
-    await Promise.all([ended(id), ended(waiting)]);
-    expect(made).toEqual([1, 1]);
-    expect(await get(id)).toMatchObject({ state: SUCCEEDED, attemptCount: 1 });
-    expect(await get(waiting)).toMatchObject({ state: SUCCEEDED, attemptCount: 1 });
-  });
-
-  it('of the server at any moment of many renders: each is made, and its end is logged', async () => {
-    startWorker(
-      async () => {
-        await sleep(Math.random() * 30);
-        return MADE;
-      },
-      { concurrency: 4, maxAttempts: 20 },
-    );
-    const crashing = new AbortController();
-    const crashes = (async () => {
-      for (let i = 0; i < 3; i++) {
-        await sleep(150 + Math.random() * 200);
-        if (crashing.signal.aborted) return;
-        test.crashServer();
-        await until(() => !test.bus.isConnected());
-        await until(() => test.bus.isConnected());
-      }
-    })();
-    const ids: string[] = [];
-    for (let i = 0; i < 60; i++) ids.push(await submit());
-    await crashes;
-    const all = await Promise.all(ids.map(ended));
-    for (const events of all) {
-      expect(events.at(-1)?.render?.state).toBe(SUCCEEDED);
-      expect(events.filter((event) => event.render?.state === SUCCEEDED)).toHaveLength(1);
-    }
-    await until(async () => (await stores.queue.depth()).heldCount === 0);
   });
 });
 
@@ -454,5 +371,38 @@ describe('a worker that was taken for dead', () => {
       attemptCount: 2,
       result: { mediaType: 'video/mp4' },
     });
+  });
+});
+
+describe('a full store', () => {
+  it('holds a worker up, and what it made is recorded when there is room again', async () => {
+    const small = await startTestServer({ maxStoreBytes: 2 << 20 });
+    await ensureTopology(small.bus);
+    const own = createStores(small.bus);
+    const objects = createObjectStore(small.bus, RESULTS_BUCKET);
+    const { render } = await own.renders.submit('acme', renderRequest());
+    const ballast: WrittenChunks[] = [];
+    let made = 0;
+    const handler: RenderHandler = async () => {
+      made += 1;
+      const oneChunk = async function* () {
+        yield Buffer.alloc(100 << 10);
+      };
+      const fault = await faultOf(
+        (async () => {
+          for (;;) ballast.push(await objects.write(oneChunk()));
+        })(),
+      );
+      expect(fault.reason).toBe('STORE_FULL');
+      return MADE;
+    };
+    const { faults, stop } = startWorker(handler, {}, own);
+    await until(() => faults.some(({ reason }) => reason === 'STORE_FULL'));
+    expect((await own.renders.get('acme', render.id)).state).toBe(RUNNING);
+    for (const chunks of ballast) await objects.discard(chunks);
+    await until(async () => (await own.renders.get('acme', render.id)).state === SUCCEEDED);
+    expect(made).toBe(1);
+    await stop();
+    await small.close();
   });
 });

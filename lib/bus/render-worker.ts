@@ -5,10 +5,10 @@
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { RenderState } from '#gen/talkmesh/render/v1/render_pb.ts';
 import { DEFAULT_NAK_BACKOFF, dispositionOf, type NakBackoff } from '#lib/fault/disposition.ts';
-import { Fault, isFault, toFault } from '#lib/fault/fault.ts';
+import { Fault, toFault } from '#lib/fault/fault.ts';
 import { sleep } from '#lib/flow/abortable.ts';
 import type { Bus, CallPatience } from './connection.ts';
-import { type Outcome, type RenderHandler, runAttempt } from './render-attempt.ts';
+import { type Failure, type RenderHandler, runAttempt } from './render-attempt.ts';
 import { failed, givenUp, putBack, renderError, started, succeeded } from './render-changes.ts';
 import type { RenderEvents } from './render-events.ts';
 import type { Delivery, RenderQueue } from './render-queue.ts';
@@ -57,6 +57,7 @@ export interface RenderWorkerDeps {
 const ORPHAN_AFTER_MS = 60_000;
 const ORPHAN_PAUSE_MS = 1_000;
 const RECORD_PAUSES_MS = [5, 10, 20, 40, 80, 160, 320];
+const STORE_FULL_PAUSE_MS = 1_000;
 /** Faults of a change that say: somebody else has already settled this render. */
 const SETTLED_ELSEWHERE = new Set(['RENDER_CANCELLED', 'RENDER_ENDED', 'RENDER_NOT_FOUND']);
 
@@ -78,57 +79,66 @@ export async function runRenderWorker(
 
   async function handle(delivery: Delivery): Promise<void> {
     const heartbeat = setInterval(() => delivery.working(), settings.heartbeatMs);
+    let restMs = 0;
     try {
-      await attend(delivery);
+      restMs = await attend(delivery);
     } finally {
       clearInterval(heartbeat);
     }
+    if (restMs > 0) await sleep(restMs, signal).catch(() => undefined);
   }
 
-  async function attend(delivery: Delivery): Promise<void> {
+  /** Sees to one delivery. Returns how long to rest before the next one: when everything is busy, asking is work. */
+  async function attend(delivery: Delivery): Promise<number> {
     const record = await awaitRecord(delivery);
-    if (record === undefined) return await setOrphanAside(delivery);
-    if (isEnded(record.render.state)) return await conclude(delivery, record);
+    if (record === undefined) {
+      await setOrphanAside(delivery);
+      return 0;
+    }
+    if (isEnded(record.render.state)) {
+      await conclude(delivery, record);
+      return 0;
+    }
     const refusal = refusalOf(record, settings.maxAttempts, settings.maxWaitMs);
     if (refusal !== undefined) {
       await settle(delivery, (current) => givenUp(current, renderError(refusal, traceIdOf(delivery))));
-      return;
+      return 0;
     }
     const running = await change(delivery, started);
-    if (running === undefined) return;
-    await deps.events.publish(running, patience());
+    if (running === undefined) return 0;
+    await announce(running);
     const { headers } = delivery;
     const { heartbeatMs } = settings;
     const options = { record: running, headers, heartbeatMs, handler: deps.handler, stop: stop.signal };
     const outcome = await runAttempt({ ...deps, onError }, options);
-    await settleOutcome(delivery, running, outcome);
+    if (outcome.is === 'failed') return await settleFailure(delivery, running, outcome);
+    const { attemptCount } = running.render;
+    await settle(delivery, (current) => succeeded(current, attemptCount, outcome.result, outcome.progress));
+    return 0;
   }
 
-  async function settleOutcome(delivery: Delivery, running: RenderRecord, outcome: Outcome): Promise<void> {
+  async function settleFailure(
+    delivery: Delivery,
+    running: RenderRecord,
+    { fault }: Failure,
+  ): Promise<number> {
     const attempt = running.render.attemptCount;
-    if (outcome.is === 'made') {
-      return await settle(delivery, (record) => succeeded(record, attempt, outcome.result, outcome.progress));
+    if (fault.reason === 'RENDER_SUPERSEDED' || deps.bus.closed.aborted) return 0;
+    if (fault === stop.signal.reason) {
+      await again(delivery, attempt, false, 1);
+      return 0;
     }
-    const { fault } = outcome;
-    if (fault.reason === 'RENDER_SUPERSEDED' || deps.bus.closed.aborted) return;
-    if (outcome.aborted && fault.reason === 'WORKER_STOPPING')
-      return await again(delivery, attempt, false, 1);
     const saturated = fault.kind === 'saturated';
-    const disposition = dispositionOf(
-      fault,
-      attempt,
-      saturated ? settings.saturatedBackoff : settings.retryBackoff,
-    );
-    if (disposition.action === 'term') {
-      return await settle(delivery, (record) =>
-        failed(record, attempt, renderError(fault, traceIdOf(delivery))),
-      );
+    const backoff = saturated ? settings.saturatedBackoff : settings.retryBackoff;
+    const disposition = dispositionOf(fault, attempt, backoff);
+    const isLast = !saturated && running.chargedCount >= settings.maxAttempts;
+    if (disposition.action === 'nak' && !isLast) {
+      await again(delivery, attempt, !saturated, disposition.delayMs);
+      return saturated ? disposition.delayMs : 0;
     }
-    if (!saturated && running.chargedCount >= settings.maxAttempts) {
-      const error = renderError(exhausted(running.chargedCount, fault), traceIdOf(delivery));
-      return await settle(delivery, (record) => failed(record, attempt, error));
-    }
-    await again(delivery, attempt, !saturated, disposition.delayMs);
+    const reason = disposition.action === 'nak' ? exhausted(running.chargedCount, fault) : fault;
+    await settle(delivery, (current) => failed(current, attempt, renderError(reason, traceIdOf(delivery))));
+    return 0;
   }
 
   /** Puts the render back into the queue, where another attempt follows. */
@@ -140,7 +150,7 @@ export async function runRenderWorker(
   ): Promise<void> {
     const record = await change(delivery, (current) => putBack(current, attempt, charged));
     if (record === undefined) return;
-    await deps.events.publish(record, patience());
+    await announce(record);
     await delivery.again(delayMs);
   }
 
@@ -151,26 +161,43 @@ export async function runRenderWorker(
   }
 
   async function conclude(delivery: Delivery, ended: RenderRecord): Promise<void> {
-    await deps.events.publish(ended, patience());
+    await announce(ended);
     await (ended.render.state === RenderState.FAILED ? delivery.terminate() : delivery.done());
   }
 
-  /** Changes the record. Undefined when others have settled the render, or have taken it over. */
+  /** Logs the record as an event. A watcher does without it: it looks at the record, too. */
+  async function announce(record: RenderRecord): Promise<void> {
+    try {
+      await deps.events.publish(record, patience());
+    } catch (error) {
+      onError(toFault(error));
+    }
+  }
+
+  /**
+   * Changes the record, waiting while the store is full. Undefined when others have settled the render, or have
+   * taken it over.
+   */
   async function change(
     delivery: Delivery,
     next: (record: RenderRecord) => RenderRecord,
   ): Promise<RenderRecord | undefined> {
     const { tenant, renderId } = delivery;
-    try {
-      return await deps.records.update(tenant, renderId, next, patience());
-    } catch (error) {
-      if (!isFault(error)) throw error;
-      if (error.reason === 'RENDER_SUPERSEDED') return undefined;
-      if (!SETTLED_ELSEWHERE.has(error.reason)) throw error;
-      const record = await deps.records.find(tenant, renderId, patience());
-      await (record === undefined ? delivery.done() : conclude(delivery, record));
-      return undefined;
+    for (;;) {
+      try {
+        return await deps.records.update(tenant, renderId, next, patience());
+      } catch (error) {
+        const fault = toFault(error);
+        if (fault.reason === 'RENDER_SUPERSEDED') return undefined;
+        if (SETTLED_ELSEWHERE.has(fault.reason)) break;
+        if (fault.kind !== 'saturated' || stop.signal.aborted) throw fault;
+        onError(fault);
+        await sleep(STORE_FULL_PAUSE_MS, stop.signal);
+      }
     }
+    const record = await deps.records.find(tenant, renderId, patience());
+    await (record === undefined ? delivery.done() : conclude(delivery, record));
+    return undefined;
   }
 
   /** The record, which is written just after the message was queued, perhaps only now. */
@@ -193,7 +220,7 @@ export async function runRenderWorker(
 
   try {
     const { concurrency } = settings;
-    await deps.queue.consume({ concurrency, signal, handle, onError: (fault) => onError(toFault(fault)) });
+    await deps.queue.consume({ concurrency, signal, handle, onError });
   } finally {
     finished.abort();
     await draining;

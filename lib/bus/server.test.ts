@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -77,6 +77,13 @@ describe('startNatsServer', () => {
     const next = await start('orphan');
     expect(await isAlive(pid)).toBe(false);
     await next.stop();
+  });
+
+  it('startNatsServer() names a folder that it cannot use', async () => {
+    await writeFile(join(parent, 'file'), 'x');
+    const fault = await faultOf(start('file'));
+    expect([fault.kind, fault.reason]).toEqual(['precondition', 'FOLDER_UNUSABLE']);
+    expect(fault.message).toContain(join(parent, 'file'));
   });
 
   it('startNatsServer() says how to get a program that is missing', async () => {

@@ -11,6 +11,7 @@ import { createSupervisedProcess } from '#lib/lifecycle/supervised-process.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import type { Metrics } from '#lib/telemetry/metrics.ts';
 import { connectBus } from './connection.ts';
+import { inFolder } from './folder.ts';
 
 export interface NatsServerConfig {
   /** Where JetStream keeps its store and the server its port. Used by one server at a time. */
@@ -51,7 +52,7 @@ const INSTALL_HINT =
  * Starts the server and waits until JetStream answers. It does not outlive this process, however that ends.
  *
  * @param signal ends the waiting; the server is stopped with `stop`
- * @throws Fault NATS_SERVER_MISSING, NATS_FOLDER_IN_USE, CHILD_NOT_READY
+ * @throws Fault NATS_SERVER_MISSING, NATS_FOLDER_IN_USE, FOLDER_UNUSABLE, CHILD_NOT_READY
  */
 export async function startNatsServer(
   config: NatsServerConfig,
@@ -60,12 +61,14 @@ export async function startNatsServer(
 ): Promise<NatsServer> {
   const folder = resolve(config.folder);
   const command = config.command ?? DEFAULT_COMMAND;
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await waitForPredecessor(folder, signal);
-  await removePortFiles(folder);
   const token = randomBytes(24).toString('base64url');
   let url: string | undefined;
-  await writeConfig(config, folder, token, undefined);
+  await inFolder(folder, async () => {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await waitForPredecessor(folder, signal);
+    await removePortFiles(folder);
+    await writeConfig(config, folder, token, undefined);
+  });
 
   const child = createSupervisedProcess(
     {

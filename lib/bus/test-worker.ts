@@ -1,4 +1,4 @@
-/** For render-worker.test.ts: a worker process. Tells on standard output what it does; a line on stdin lets it finish. */
+/** For render-crash.test.ts: a worker process. Tells on standard output what it does; a line on stdin lets it finish. */
 import { createInterface } from 'node:readline';
 import { connectBus } from './connection.ts';
 import { runRenderWorker } from './render-worker.ts';
