@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readFragments } from './fragments.ts';
+import { type MediaFragment, readFragments } from './fragments.ts';
 
 function box(type: string, ...content: Buffer[]): Buffer {
   const body = Buffer.concat(content);
@@ -42,7 +42,7 @@ describe('readFragments', () => {
   it('cuts at the header and each fragment, and counts the pictures, however the bytes arrive', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(), { maxLength: 20 }), async (cuts) => {
-        const fragments = [];
+        const fragments: MediaFragment[] = [];
         for await (const piece of readFragments(inPieces(FILE, cuts))) fragments.push(piece);
         expect(fragments.map(({ frameCount }) => frameCount)).toEqual([0, 5, 3, 0]);
         expect(fragments[0]!.data).toEqual(HEADER);
