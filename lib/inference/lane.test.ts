@@ -4,15 +4,19 @@ import type { GraphSpec } from './manifest.ts';
 import type { GraphOpening } from './worker-protocol.ts';
 
 const spec: GraphSpec = { file: 'a.onnx', sha256: '', opset: 17, precision: 'fp32', inputs: {}, outputs: {} };
-const opening = (key: string): GraphOpening => ({ key, bundle: 'tiny', path: '', spec, warmUp: false });
+const opening = (key: string): GraphOpening => ({
+  key,
+  bundle: 'tiny',
+  path: '',
+  spec,
+  threadCount: 1,
+  warmUp: false,
+});
 
 describe('a lane', () => {
   let lane: Lane;
   beforeEach(async () => {
-    lane = createLane(
-      { provider: 'cpu', threadCount: 1 },
-      new URL('./fixtures/crashing-worker.ts', import.meta.url),
-    );
+    lane = createLane({ provider: 'cpu' }, new URL('./fixtures/crashing-worker.ts', import.meta.url));
     await lane.start();
     await lane.open(opening('graph'));
   });

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { float32Tensor, float32Values } from '#lib/tensor/tensor.ts';
@@ -96,7 +98,21 @@ describe('createInferenceRuntime()', () => {
     expect(busyMs).toBeGreaterThan(0);
     expect(busyMs).toBeLessThanOrEqual(Math.min(sumMs, elapsedMs) + 0.01);
     const seen = records.slice(before.records).map(({ graph, batchSize }) => `${graph} ${batchSize}`);
-    expect(seen).toEqual(['denoiser 1', 'denoiser 2', 'denoiser 4']);
+    expect(seen.toSorted()).toEqual(['denoiser 1', 'denoiser 2', 'denoiser 4']);
+  });
+
+  it('shares the threads out among its workers, two on the CPU', async () => {
+    expect([runtime.workerCount, runtime.threadsPerRun]).toEqual([2, 1]);
+    const shares = [
+      [{ threadCount: 1 }, [1, 1]],
+      [{ threadCount: 5 }, [2, 2]],
+      [{ threadCount: 6, workerCount: 3 }, [3, 2]],
+    ] as const;
+    for (const [config, expected] of shares) {
+      const other = await createInferenceRuntime({ provider: 'cpu', ...config });
+      expect([other.workerCount, other.threadsPerRun]).toEqual(expected);
+      await other.close();
+    }
   });
 
   it('keeps the event loop free while models run', async () => {
@@ -175,11 +191,33 @@ describe('createInferenceRuntime()', () => {
     await rm(folder, { recursive: true });
   });
 
+  it('says so when the native library cannot be loaded', async () => {
+    // Another process, whose threads cannot find the package.
+    const hook = `import { registerHooks } from 'node:module';
+      const resolve = (name, context, next) => {
+        if (name === 'onnxruntime-node') throw new Error('no such library');
+        return next(name, context);
+      };
+      registerHooks({ resolve });`;
+    const script = `const { createInferenceRuntime } = await import(${JSON.stringify(import.meta.resolve('./runtime.ts'))});
+      const fault = await createInferenceRuntime({ threadCount: 1 }).catch((error) => error);
+      console.log(JSON.stringify([fault.kind, fault.reason]));`;
+    const flags = [
+      '--import',
+      `data:text/javascript,${encodeURIComponent(hook)}`,
+      '--input-type=module',
+      '--eval',
+      script,
+    ];
+    const { stdout } = await promisify(execFile)(process.execPath, flags);
+    expect(JSON.parse(stdout)).toEqual(['precondition', 'INFERENCE_LIBRARY_UNAVAILABLE']);
+  });
+
   it('fails what waits when it is closed', async () => {
     const closing = await createInferenceRuntime({
       provider: 'cpu',
       threadCount: 1,
-      runsInFlight: 1,
+      runsPerWorker: 1,
       warmUp: false,
     });
     const graph = await closing.open(bundle, 'denoiser');

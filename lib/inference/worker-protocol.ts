@@ -6,8 +6,6 @@ import type { ChosenProvider, ProviderChoice } from './provider.ts';
 /** What a worker is started with. */
 export interface WorkerSettings {
   readonly provider: ProviderChoice;
-  /** Threads that work on one operator. */
-  readonly threadCount: number;
 }
 
 /** A graph as the worker opens it; `key` names it in later runs. */
@@ -16,6 +14,8 @@ export interface GraphOpening {
   readonly bundle: string;
   readonly path: string;
   readonly spec: GraphSpec;
+  /** Processor threads inside one run. */
+  readonly threadCount: number;
   /** Whether to run once on zeros, so that the first real run finds memory and kernels ready. */
   readonly warmUp: boolean;
 }

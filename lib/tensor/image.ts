@@ -27,8 +27,8 @@ export function writePlanes(rgb: Uint8Array, planes: Float32Array, offset = 0): 
 }
 
 /**
- * Writes three planes from `offset` of `planes` as RGB bytes, rounded to the nearest (half up) and clamped to
- * 0 to 255. It inverts `writePlanes` exactly.
+ * Writes three planes from `offset` of `planes` as RGB bytes, rounded to the nearest (half to even) and
+ * clamped to 0 to 255. It inverts `writePlanes` exactly.
  *
  * @param planes holds rgb.length values from `offset` on
  * @param rgb width * height * 3 bytes
@@ -41,15 +41,11 @@ export function writePixels(planes: Float32Array, rgb: Uint8Array, offset = 0): 
   let red = offset;
   let green = offset + pixelCount;
   let blue = green + pixelCount;
-  for (let at = 0; at < rgb.length; at += 3) {
-    rgb[at] = toByte(planes[red++]!);
-    rgb[at + 1] = toByte(planes[green++]!);
-    rgb[at + 2] = toByte(planes[blue++]!);
+  // A clamped array rounds and clamps as it stores, by ECMAScript's ToUint8Clamp.
+  const bytes = new Uint8ClampedArray(rgb.buffer, rgb.byteOffset, rgb.length);
+  for (let at = 0; at < bytes.length; at += 3) {
+    bytes[at] = planes[red++]! * 127.5 + 127.5;
+    bytes[at + 1] = planes[green++]! * 127.5 + 127.5;
+    bytes[at + 2] = planes[blue++]! * 127.5 + 127.5;
   }
-}
-
-function toByte(value: number): number {
-  const scaled = value * 127.5 + 128;
-  if (scaled >= 255) return 255;
-  return scaled > 0 ? Math.floor(scaled) : 0;
 }

@@ -17,6 +17,16 @@ export type TensorValue<D extends TensorDtype = TensorDtype> = D extends TensorD
 /** Bytes of one element. */
 export const ELEMENT_BYTES: Readonly<Record<TensorDtype, number>> = { float32: 4, int64: 8, uint8: 1 };
 
+type ArrayConstructors = {
+  readonly [D in TensorDtype]: new (
+    buffer: ArrayBufferLike,
+    byteOffset: number,
+    length: number,
+  ) => TensorData[D];
+};
+
+const ARRAYS: ArrayConstructors = { float32: Float32Array, int64: BigInt64Array, uint8: Uint8Array };
+
 /** Elements in a tensor of this shape; a scalar (empty shape) has one. */
 export function elementCount(shape: readonly number[]): number {
   let count = 1;
@@ -40,12 +50,7 @@ export function viewTensor<D extends TensorDtype>(
   byteOffset = 0,
 ): TensorValue<D> {
   const count = elementCount(shape);
-  const views = {
-    float32: () => new Float32Array(buffer, byteOffset, count),
-    int64: () => new BigInt64Array(buffer, byteOffset, count),
-    uint8: () => new Uint8Array(buffer, byteOffset, count),
-  } as const;
-  return { dtype, shape, data: views[dtype]() } as TensorValue<D>;
+  return { dtype, shape, data: new ARRAYS[dtype](buffer, byteOffset, count) } as TensorValue<D>;
 }
 
 /** A float32 tensor over `values`, whose length must be the product of `shape`. */

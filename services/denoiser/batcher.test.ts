@@ -28,7 +28,7 @@ function setUp(config: Partial<BatcherConfig> = {}) {
     BATCH_STAGES.map((stage) => [stage, createFakeGraph((call) => calls.push({ ...call, stage }))]),
   ) as Record<BatchStage, ReturnType<typeof createFakeGraph>>;
   const batcher = createBatcher(
-    { maxBatchSize: 4, maxWaitMs: 0, maxCallsInFlight: 1, ...config },
+    { maxBatchSize: 4, maxWaitMs: 0, workerCount: 1, maxCallsAhead: 0, ...config },
     { graphs, clock },
   );
   const leased = () => BATCH_STAGES.reduce((sum, stage) => sum + graphs[stage].leased(), 0);
@@ -164,13 +164,27 @@ describe('createBatcher()', () => {
   });
 
   it('has as many calls under way as it may', async () => {
-    ({ clock, calls, batcher } = setUp({ maxCallsInFlight: 2, maxBatchSize: 1 }));
+    ({ clock, calls, batcher } = setUp({ workerCount: 1, maxCallsAhead: 1, maxBatchSize: 1 }));
     for (const value of [1, 2, 3]) void submit(batcher.join(), 'denoise', value);
     await clock.settle();
     expect(calls).toHaveLength(2);
     calls[0]!.finish();
     await clock.settle();
     expect(calls).toHaveLength(3);
+  });
+
+  it('shares what waits out among idle workers', async () => {
+    ({ clock, calls, batcher } = setUp({ workerCount: 3, maxCallsAhead: 1 }));
+    for (const value of [1, 2, 3, 4, 5, 6, 7]) void submit(batcher.join(), 'denoise', value);
+    await clock.settle();
+    expect(calls.map(({ rows }) => rows)).toEqual([
+      [1, 2, 3],
+      [4, 5],
+      [6, 7],
+    ]);
+    for (const value of [8, 9]) void submit(batcher.join(), 'denoise', value);
+    await clock.settle();
+    expect(calls[3]!.rows).toEqual([8, 9]);
   });
 
   it('waits for company as long as it may, and not when the call is full', async () => {
@@ -234,7 +248,8 @@ describe('createBatcher()', () => {
     const settings = fc.record({
       maxBatchSize: fc.integer({ min: 1, max: 4 }),
       maxWaitMs: fc.constantFrom(0, 15),
-      maxCallsInFlight: fc.integer({ min: 1, max: 2 }),
+      workerCount: fc.integer({ min: 1, max: 2 }),
+      maxCallsAhead: fc.nat(1),
     });
     await fc.assert(
       fc.asyncProperty(settings, fc.array(event, { maxLength: 60 }), async (config, events) => {
@@ -254,7 +269,7 @@ describe('createBatcher()', () => {
             underWay.push(call);
           }
           seen = bench.calls.length;
-          expect(underWay.length).toBeLessThanOrEqual(config.maxCallsInFlight);
+          expect(underWay.length).toBeLessThanOrEqual(config.workerCount + config.maxCallsAhead);
         };
         const add = (member: number, stage: BatchStage, lead: number): void => {
           const id = submitted.length;

@@ -18,8 +18,10 @@ export interface BatcherConfig {
   readonly maxBatchSize: number;
   /** How long rows wait for company although a call could begin. 0: never. */
   readonly maxWaitMs: number;
-  /** Calls under way at once; with two, the next is ready when the first ends. */
-  readonly maxCallsInFlight: number;
+  /** Calls that run side by side. While several workers are idle, rows that wait are shared out among them. */
+  readonly workerCount: number;
+  /** Calls that wait behind those that run, so that no worker waits for the next. */
+  readonly maxCallsAhead: number;
 }
 
 export interface BatcherDeps {
@@ -65,7 +67,7 @@ export interface BatcherMember {
  * others, so each row is reached once what is due before it is done: nobody starves as long as due times move
  * on with the clock.
  *
- * Memory: at most `maxCallsInFlight` calls of `maxBatchSize` rows, beside what members themselves keep queued.
+ * Memory: at most `workerCount + maxCallsAhead` calls of `maxBatchSize` rows, beside what members themselves keep queued.
  */
 export interface Batcher {
   join(): BatcherMember;
@@ -101,13 +103,13 @@ export function createBatcher(config: BatcherConfig, { graphs, clock, onCall }: 
     dispatchDue = false;
     cancelTimer?.();
     cancelTimer = undefined;
-    while (callsInFlight < config.maxCallsInFlight) {
+    while (callsInFlight < config.workerCount + config.maxCallsAhead) {
       const stage = nextStage();
       if (stage === undefined) {
         waitForCompany();
         return;
       }
-      const rows = queues[stage].splice(0, config.maxBatchSize);
+      const rows = queues[stage].splice(0, nextBatchSize(queues[stage].length));
       void runCall(stage, rows);
     }
   }
@@ -121,6 +123,12 @@ export function createBatcher(config: BatcherConfig, { graphs, clock, onCall }: 
       if (chosen === undefined || queue[0]!.row.dueMs <= queues[chosen][0]!.row.dueMs) chosen = stage;
     }
     return chosen;
+  }
+
+  /** One call takes all that it can, unless that would leave workers idle. */
+  function nextBatchSize(waiting: number): number {
+    const idleWorkers = Math.max(1, config.workerCount - callsInFlight);
+    return Math.min(config.maxBatchSize, Math.ceil(waiting / idleWorkers));
   }
 
   function readyAtMs(queue: readonly Queued[]): number {

@@ -23,6 +23,9 @@ export interface Engines {
   get(bundle: Bundle): Promise<Engine>;
 }
 
+const CPU_BATCH_SIZE = 2;
+const DEVICE_BATCH_SIZE = 16;
+
 const STAGE_GRAPHS: Readonly<Record<BatchStage, GraphName>> = {
   encode: 'face_encoder',
   condition: 'conditioner',
@@ -48,9 +51,11 @@ export function createEngines(
     ]);
     const batcher = createBatcher(
       {
-        maxBatchSize: config.maxBatchSize,
+        maxBatchSize:
+          config.maxBatchSize ?? (runtime.provider === 'cpu' ? CPU_BATCH_SIZE : DEVICE_BATCH_SIZE),
         maxWaitMs: config.maxBatchWaitMs,
-        maxCallsInFlight: config.maxCallsInFlight,
+        workerCount: runtime.workerCount,
+        maxCallsAhead: config.maxCallsAhead,
       },
       {
         graphs: { encode, condition, denoise, decode },

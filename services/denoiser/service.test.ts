@@ -70,7 +70,7 @@ describe('createDenoiserService()', () => {
     catalog = await openCatalog({ folders: [folder], defaultBundle: 'tiny' });
     manifest = catalog.get('tiny').manifest;
     runtime = await createInferenceRuntime(
-      { provider: 'cpu', threadCount: 1 },
+      { provider: 'cpu', threadCount: 2 },
       { onRun: (run) => runs.push(run) },
     );
     client = serve();
@@ -347,7 +347,7 @@ describe('createDenoiserService()', () => {
           description: expect.stringMatching(/is required: .* 256x256 RGB/),
         },
         {
-          field: 'inference_step_count',
+          field: 'header.inference_step_count',
           description: expect.stringContaining('is 500; this bundle takes 1 to 200'),
         },
         { field: 'header.guidance_scale', description: expect.stringContaining('is 99; send 1 (off) to 10') },

@@ -55,7 +55,11 @@ export function readTerms(
     regionPixels(header.referenceRegion, 'header.reference_region', manifest),
   );
   const scheduler = read(() =>
-    createDdimScheduler(diffusion, header.inferenceStepCount || diffusion.steps.default),
+    createDdimScheduler(
+      diffusion,
+      header.inferenceStepCount || diffusion.steps.default,
+      'header.inference_step_count',
+    ),
   );
   const guidanceScale = read(() => readGuidanceScale(header.guidanceScale, manifest, maxGuidanceScale));
   const referenceMode = read(() => readReferenceMode(header.referenceMode, manifest));

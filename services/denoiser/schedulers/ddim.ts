@@ -17,18 +17,23 @@ interface StepWeights {
  * linear in the latents and the model's output, so a step is two weights.
  *
  * @param stepCount steps as asked for, within the recipe's range
+ * @param field where they were asked for, for the fault
  * @throws Fault invalid STEPS_OUT_OF_RANGE, STEPS_UNSUPPORTED
  */
-export function createDdimScheduler(recipe: DiffusionRecipe, stepCount: number): Scheduler {
+export function createDdimScheduler(
+  recipe: DiffusionRecipe,
+  stepCount: number,
+  field = 'inference_step_count',
+): Scheduler {
   const { steps, trainTimesteps, timestepSpacing } = recipe;
   if (!Number.isInteger(stepCount) || stepCount < steps.min || stepCount > steps.max) {
     const description = `is ${stepCount}; this bundle takes ${steps.min} to ${steps.max}, or 0 for its default, ${steps.default}`;
-    throw invalidField('STEPS_OUT_OF_RANGE', 'inference_step_count', description);
+    throw invalidField('STEPS_OUT_OF_RANGE', field, description);
   }
   const timesteps =
     timestepSpacing === 'trailing'
       ? trailingTimesteps(trainTimesteps, stepCount)
-      : leadingPlusOneTimesteps(trainTimesteps, stepCount);
+      : leadingPlusOneTimesteps(trainTimesteps, stepCount, field);
   const alphas = cumulativeAlphas(recipe);
   const finalAlpha = recipe.finalAlphaCumprod === 'one' ? 1 : alphas[0]!;
   const alphaAt = timesteps.map((timestep) => alphas[timestep]!);

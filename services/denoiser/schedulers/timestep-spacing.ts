@@ -18,7 +18,7 @@ export function trailingTimesteps(trainTimesteps: number, stepCount: number): nu
  *
  * @throws Fault invalid STEPS_UNSUPPORTED, which names the nearest counts that work
  */
-export function leadingPlusOneTimesteps(trainTimesteps: number, stepCount: number): number[] {
+export function leadingPlusOneTimesteps(trainTimesteps: number, stepCount: number, field: string): number[] {
   if (overruns(trainTimesteps, stepCount)) {
     const works = (count: number): boolean => !overruns(trainTimesteps, count);
     const below = Array.from({ length: stepCount - 1 }, (_, offset) => stepCount - 1 - offset).find(works);
@@ -29,7 +29,7 @@ export function leadingPlusOneTimesteps(trainTimesteps: number, stepCount: numbe
     const nearest = [below, above].filter((count) => count !== undefined);
     throw invalidField(
       'STEPS_UNSUPPORTED',
-      'inference_step_count',
+      field,
       `is ${stepCount}, at which the bundle's timestep spacing (leading-plus-one) overruns its ${trainTimesteps} timesteps; ${nearest.join(' or ')} works`,
     );
   }
