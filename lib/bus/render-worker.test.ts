@@ -88,14 +88,10 @@ describe('runRenderWorker', () => {
     const { render } = await stores.renders.submit('acme', renderRequest(), { traceparent });
     const events = await ended(render.id);
     expect(headers).toEqual([traceparent]);
-    expect(events.map((event) => event.render?.state)).toEqual([
-      QUEUED,
-      RUNNING,
-      RUNNING,
-      RUNNING,
-      RUNNING,
-      SUCCEEDED,
-    ]);
+    const states = new Set(events.map((event) => event.render?.state));
+    expect([...states]).toEqual([QUEUED, RUNNING, SUCCEEDED]);
+    const frames = new Set(events.map((event) => Number(event.render?.frameCount)));
+    expect([...frames]).toEqual([0, 1, 2, 3]);
     expect(await get(render.id)).toMatchObject({
       state: SUCCEEDED,
       attemptCount: 1,
