@@ -202,15 +202,13 @@ describe('createInferenceRuntime()', () => {
     const script = `const { createInferenceRuntime } = await import(${JSON.stringify(import.meta.resolve('./runtime.ts'))});
       const fault = await createInferenceRuntime({ threadCount: 1 }).catch((error) => error);
       console.log(JSON.stringify([fault.kind, fault.reason]));`;
-    const flags = [
-      '--import',
-      `data:text/javascript,${encodeURIComponent(hook)}`,
-      '--input-type=module',
-      '--eval',
-      script,
-    ];
+    const folder = await mkdtemp(join(tmpdir(), 'talkmesh-runtime-'));
+    const path = join(folder, 'script.mjs');
+    await writeFile(path, script);
+    const flags = ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, path];
     const { stdout } = await promisify(execFile)(process.execPath, flags);
     expect(JSON.parse(stdout)).toEqual(['precondition', 'INFERENCE_LIBRARY_UNAVAILABLE']);
+    await rm(folder, { recursive: true });
   });
 
   it('fails what waits when it is closed', async () => {
