@@ -8,17 +8,20 @@
  * the middle of the pair leaves the frame's own value, and the pair's weight falls with that deviation, as in a
  * bilateral filter (Tomasi and Manduchi 1998) with differences taken along the motion instead of to the value.
  *
- * The head's pose (a similarity fitted to the rigid points) and the shape of the face within it are smoothed
- * apart, the pose by what all rigid points say together, each other point by its own path only. So no visible
- * landmark learns anything of the mouth from its smoothing.
+ * What deviation counts as noise is measured on the way, on the points that cannot move within the face. A steady
+ * detector is hardly smoothed, so that real motion of half a pixel is kept; a nervous one as much as it needs.
+ *
+ * The head's pose and the shape of the face within it are smoothed apart, the pose by what all rigid points say
+ * together, each other point by its own path only. So no visible landmark learns anything of the mouth from this.
  */
+import { type HeadPose, type PosedFace, poseFace } from './head-pose.ts';
+import { createNoiseMeter } from './landmark-noise.ts';
 import type { FaceObservation } from './observation.ts';
-import { type LandmarkPoints, RIGID } from './topology.ts';
 
 export interface SmoothingConfig {
   /** Pairs of frames around each, and so the delay in frames. 0 switches smoothing off. */
   readonly lookAheadFrames: number;
-  /** Deviation of the head's pose from uniform motion at which a pair counts 0.61, in outer eye distances. */
+  /** Deviation of the head's pose from uniform motion at which a pair counts 0.61, in deviations of a point's noise. */
   readonly poseTolerance: number;
   /** The same for one point within the face. */
   readonly pointTolerance: number;
@@ -26,8 +29,8 @@ export interface SmoothingConfig {
 
 export const DEFAULT_SMOOTHING: SmoothingConfig = {
   lookAheadFrames: 4,
-  poseTolerance: 0.008,
-  pointTolerance: 0.015,
+  poseTolerance: 1.5,
+  pointTolerance: 3.5,
 };
 
 export interface LandmarkSmoother {
@@ -37,52 +40,34 @@ export interface LandmarkSmoother {
   finish(): readonly FaceObservation[];
 }
 
-/**
- * The rigid points of the ICT-FaceKit mean head seen from the front, centred, in outer eye distances: eye corners
- * and nose bridge in the order of RIGID. Only a yardstick for the pose; its exact shape cancels out.
- */
-const RIGID_SHAPE = centred([
-  [0.5, 0],
-  [0.5, 0.126],
-  [0.5, 0.245],
-  [0.5, 0.388],
-  [0, 0.045],
-  [0.292, 0.062],
-  [0.708, 0.062],
-  [1, 0.045],
-]);
-
 /** How far a turn of the pose by one radian moves the outline of the face, in outer eye distances. */
 const FACE_RADIUS = 0.8;
+/** Noise that is always allowed for, in outer eye distances: a hundredth of a pixel in a face of 512. */
+const MIN_NOISE = 1e-4;
 
-/** A similarity: source = [[a, -b], [b, a]] face + (x, y), with face coordinates in outer eye distances. */
-interface Pose {
-  readonly a: number;
-  readonly b: number;
-  readonly x: number;
-  readonly y: number;
-}
-
-interface Decomposed {
+interface HeldFrame extends PosedFace {
   readonly observation: FaceObservation;
-  readonly pose: Pose;
-  /** The 68 points in face coordinates. */
-  readonly shape: Float64Array;
 }
 
 export function createLandmarkSmoother(config: SmoothingConfig): LandmarkSmoother {
   const reach = config.lookAheadFrames;
-  if (!Number.isInteger(reach) || reach < 0)
+  if (!Number.isInteger(reach) || reach < 0) {
     throw new RangeError(`lookAheadFrames is ${reach}; it must be 0 or more`);
+  }
   const kernel = Float64Array.from({ length: reach + 1 }, (_, k) =>
     Math.exp(-2 * (k / Math.max(1, reach)) ** 2),
   );
-  const held: Decomposed[] = [];
+  const noise = createNoiseMeter();
+  const held: HeldFrame[] = [];
   let next = 0;
 
   function emit(): FaceObservation {
     const pairs = Math.min(reach, next, held.length - 1 - next);
-    const smoothed = smoothFrame(held, next, pairs, kernel, config);
+    const allowed = Math.max(MIN_NOISE, noise.deviation());
+    const smoothed = smoothFrame(held, next, pairs, kernel, {
+      pose: config.poseTolerance * allowed,
+      point: config.pointTolerance * allowed,
+    });
     if (next === reach) held.shift();
     else next++;
     return smoothed;
@@ -90,30 +75,34 @@ export function createLandmarkSmoother(config: SmoothingConfig): LandmarkSmoothe
 
   return {
     push(observation) {
-      held.push(decompose(observation));
+      held.push({ observation, ...poseFace(observation.points) });
+      const latest = held.slice(-3);
+      const [a, b, c] = latest;
+      // Interpolated frames move uniformly; they would pass for a detector without noise.
+      if (c !== undefined && latest.every((frame) => !frame.observation.interpolated)) {
+        noise.add(a!.shape, b!.shape, c.shape);
+      }
       return held.length - 1 - next >= reach ? [emit()] : [];
     },
     finish() {
       const rest: FaceObservation[] = [];
       while (next < held.length) rest.push(emit());
-      held.length = 0;
-      next = 0;
       return rest;
     },
   };
 }
 
 function smoothFrame(
-  held: readonly Decomposed[],
+  held: readonly HeldFrame[],
   at: number,
   pairs: number,
   kernel: Float64Array,
-  config: SmoothingConfig,
+  tolerance: { readonly pose: number; readonly point: number },
 ): FaceObservation {
   const { observation, pose, shape } = held[at]!;
   if (pairs === 0) return observation;
-  const before = (k: number): Decomposed => held[at - k]!;
-  const after = (k: number): Decomposed => held[at + k]!;
+  const before = (k: number): HeldFrame => held[at - k]!;
+  const after = (k: number): HeldFrame => held[at + k]!;
 
   const eyes = Math.hypot(pose.a, pose.b);
   const sum = { a: pose.a, b: pose.b, x: pose.x, y: pose.y };
@@ -122,7 +111,7 @@ function smoothFrame(
     const middle = middlePose(before(k).pose, after(k).pose);
     const shift = Math.hypot(middle.x - pose.x, middle.y - pose.y);
     const turn = Math.hypot(middle.a - pose.a, middle.b - pose.b) * FACE_RADIUS;
-    const weight = kernel[k]! * closeness(Math.hypot(shift, turn) / eyes, config.poseTolerance);
+    const weight = kernel[k]! * closeness(Math.hypot(shift, turn) / eyes, tolerance.pose);
     sum.a += weight * middle.a;
     sum.b += weight * middle.b;
     sum.x += weight * middle.x;
@@ -139,7 +128,7 @@ function smoothFrame(
       const middleU = (before(k).shape[i]! + after(k).shape[i]!) / 2;
       const middleV = (before(k).shape[i + 1]! + after(k).shape[i + 1]!) / 2;
       const deviation = Math.hypot(middleU - shape[i]!, middleV - shape[i + 1]!);
-      const weight = kernel[k]! * closeness(deviation, config.pointTolerance);
+      const weight = kernel[k]! * closeness(deviation, tolerance.point);
       u += weight * middleU;
       v += weight * middleV;
       total += weight;
@@ -153,43 +142,6 @@ function smoothFrame(
 const closeness = (deviation: number, tolerance: number): number =>
   Math.exp(-0.5 * (deviation / tolerance) ** 2);
 
-function middlePose(p: Pose, q: Pose): Pose {
+function middlePose(p: HeadPose, q: HeadPose): HeadPose {
   return { a: (p.a + q.a) / 2, b: (p.b + q.b) / 2, x: (p.x + q.x) / 2, y: (p.y + q.y) / 2 };
-}
-
-function decompose(observation: FaceObservation): Decomposed {
-  const pose = fitPose(observation.points);
-  const { a, b, x, y } = pose;
-  const scale = a * a + b * b;
-  const shape = new Float64Array(observation.points.length);
-  for (let i = 0; i < shape.length; i += 2) {
-    const [dx, dy] = [observation.points[i]! - x, observation.points[i + 1]! - y];
-    shape[i] = (a * dx + b * dy) / scale;
-    shape[i + 1] = (a * dy - b * dx) / scale;
-  }
-  return { observation, pose, shape };
-}
-
-/** Least squares of the rigid shape onto the rigid points (Umeyama 1991, in two dimensions). */
-function fitPose(points: LandmarkPoints): Pose {
-  let [x, y] = [0, 0];
-  for (const index of RIGID) {
-    x += points[2 * index]! / RIGID.length;
-    y += points[2 * index + 1]! / RIGID.length;
-  }
-  let [a, b, norm] = [0, 0, 0];
-  RIGID.forEach((index, i) => {
-    const [u, v] = RIGID_SHAPE[i]!;
-    const [dx, dy] = [points[2 * index]! - x, points[2 * index + 1]! - y];
-    a += u * dx + v * dy;
-    b += u * dy - v * dx;
-    norm += u * u + v * v;
-  });
-  return { a: a / norm, b: b / norm, x, y };
-}
-
-function centred(points: readonly (readonly [number, number])[]): readonly (readonly [number, number])[] {
-  const x = points.reduce((sum, point) => sum + point[0], 0) / points.length;
-  const y = points.reduce((sum, point) => sum + point[1], 0) / points.length;
-  return points.map((point) => [point[0] - x, point[1] - y] as const);
 }
