@@ -1,6 +1,6 @@
 """Golden numbers of the diffusion schedule and the DDIM sampler for other implementations.
 
-    python3 -m export.golden --out ../test/golden/ddim.json
+    python3 -m export.golden --out ../test/golden/diffusion-schedule.json
 
 Computed with numpy in float64 from the formulas, apart from train.schedule (which is then compared with them):
   betas        squares of linspace(sqrt(0.0015), sqrt(0.0195), 1000)          latent diffusion (CompVis), "scaled-linear"
