@@ -8,10 +8,14 @@ const call = async (path: string, init?: RequestInit): Promise<Response> => {
   return response;
 };
 const upload = async (path: string): Promise<string> =>
-  (await (await call('/v1/assets', { method: 'POST', body: await readFile(path) })).json()).id;
+  (
+    (await (await call('/v1/assets', { method: 'POST', body: await readFile(path) })).json()) as {
+      id: string;
+    }
+  ).id;
 
 const body = JSON.stringify({ sourceAssetId: await upload(face!), voiceAssetId: await upload(voice!) });
-const { id } = await (await call('/v1/renders', { method: 'POST', body })).json();
+const { id } = (await (await call('/v1/renders', { method: 'POST', body })).json()) as { id: string };
 // The event stream ends when the render does.
 for await (const event of (await call(`/v1/renders/${id}/events`)).body!.pipeThrough(
   new TextDecoderStream(),

@@ -9,6 +9,7 @@ import type { RenderSummary } from '#gen/talkmesh/compositor/v1/compositor_servi
 import { Container, ReferenceMode, VisibleMark } from '#gen/talkmesh/recipe/v1/recipe_pb.ts';
 import { type Environment, parseConfig } from '#lib/config/parse.ts';
 import { Fault, invalidField } from '#lib/fault/fault.ts';
+import { REFERENCE_MODE_NAMES, referenceModeName, referenceModeOf } from '#lib/recipe/reference-mode.ts';
 import { durationMs } from '#lib/rpc/duration.ts';
 import { COMMON_FIELDS } from './config-fields.ts';
 import { createProgressBar } from './progress-bar.ts';
@@ -22,7 +23,7 @@ export const RENDER_USAGE = `talkmesh render --source FACE --audio VOICE --out V
   --bundle NAME          model bundle (default: the configured one; see: talkmesh bundle list)
   --steps N              denoising steps a frame (default: the bundle's)
   --seed N               seed of the noise (default: 0)
-  --reference-mode MODE  fixed or progressive (default: the bundle's)
+  --reference-mode MODE  fixed, progressive or source (default: the bundle's)
   --fps N                frames a second of the output, interpolated above the bundle's rate (default: the bundle's)
   --no-mark              leave the visible mark out, where the bundle allows it
   --json FILE            write what was measured
@@ -93,7 +94,7 @@ function parseOptions(args: readonly string[]) {
       bundle: values.bundle,
       inferenceStepCount: wholeNumber('steps', values.steps),
       seed: BigInt(wholeNumber('seed', values.seed)),
-      referenceMode: referenceModeOf(values['reference-mode']),
+      referenceMode: parseReferenceMode(values['reference-mode']),
     },
     fps: values.fps === undefined ? undefined : wholeNumber('fps', values.fps),
     visibleMark: values['no-mark'] ? VisibleMark.OFF : VisibleMark.UNSPECIFIED,
@@ -161,7 +162,7 @@ function report(out: string, summary: RenderSummary, wallMs: number, busyMs: num
     provider: provenance!.provider,
     bundle: `${provenance!.bundle} ${provenance!.bundleVersion}`,
     inferenceStepCount: provenance!.inferenceStepCount,
-    referenceMode: provenance!.referenceMode === ReferenceMode.FIXED ? 'fixed' : 'progressive',
+    referenceMode: referenceModeName(provenance!.referenceMode) ?? 'unknown',
     seed: String(provenance!.seed),
   };
 }
@@ -173,11 +174,12 @@ function wholeNumber(option: string, value: string): number {
   return Number(value);
 }
 
-function referenceModeOf(value: string | undefined): ReferenceMode {
+function parseReferenceMode(value: string | undefined): ReferenceMode {
   if (value === undefined) return ReferenceMode.UNSPECIFIED;
-  if (value === 'fixed') return ReferenceMode.FIXED;
-  if (value === 'progressive') return ReferenceMode.PROGRESSIVE;
-  throw invalidField('OPTION_INVALID', '--reference-mode', `"${value}" is neither fixed nor progressive`);
+  const name = REFERENCE_MODE_NAMES.find((known) => known === value);
+  if (name !== undefined) return referenceModeOf(name);
+  const known = REFERENCE_MODE_NAMES.join(', ');
+  throw invalidField('OPTION_INVALID', '--reference-mode', `"${value}" is no mode; known: ${known}`);
 }
 
 function containerOf(out: string): Container {

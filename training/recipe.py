@@ -85,7 +85,7 @@ def manifest(name, version, normalisation):
         "region": REGION,
         "latent": {"channels": LATENT_CHANNELS, "scale": 1.0},
         "diffusion": DIFFUSION,
-        "reference": {"modes": ["fixed", "progressive"], "default": "progressive", "resetFrames": 50},
+        "reference": {"modes": ["fixed", "progressive", "source"], "default": "source", "resetFrames": 50},
         "fps": {"numerator": FPS, "denominator": 1},
         "audio": {**AUDIO, "normalisation": normalisation},
         "landmarks": {"topology": "ibug-68", "visible": VISIBLE, "unit": "crop-fraction",

@@ -72,8 +72,8 @@ const manifestReader = object({
     inpaint: oneOf('none', 'replace'),
   }),
   reference: object({
-    modes: array(oneOf('fixed', 'progressive'), { min: 1 }),
-    default: oneOf('fixed', 'progressive'),
+    modes: array(oneOf('fixed', 'progressive', 'source'), { min: 1 }),
+    default: oneOf('fixed', 'progressive', 'source'),
     resetFrames: count,
   }),
   fps: object({ numerator: integer(1, 240_000), denominator: integer(1, 1001) }),

@@ -89,7 +89,7 @@ export interface GuidanceRecipe {
   readonly unconditionalContext?: readonly number[] | undefined;
 }
 
-export type ReferenceModeName = 'fixed' | 'progressive';
+export type ReferenceModeName = 'fixed' | 'progressive' | 'source';
 
 export interface ReferenceRecipe {
   readonly modes: readonly ReferenceModeName[];

@@ -4,9 +4,10 @@
  */
 import type { Bundle } from '#gen/talkmesh/compositor/v1/compositor_service_pb.ts';
 import type { FaceChoice, FaceRecipe, OutputRecipe } from '#gen/talkmesh/recipe/v1/recipe_pb.ts';
-import { Container, ReferenceMode, VisibleMark } from '#gen/talkmesh/recipe/v1/recipe_pb.ts';
+import { Container, type ReferenceMode, VisibleMark } from '#gen/talkmesh/recipe/v1/recipe_pb.ts';
 import { Fault, type FieldViolation } from '#lib/fault/fault.ts';
 import type { FrameRate } from '#lib/media/rgb-frame.ts';
+import { referenceModeName } from './reference-mode.ts';
 
 /** A recipe with nothing left open. */
 export interface ResolvedRecipe {
@@ -142,7 +143,5 @@ function recipeFault(violations: readonly Violation[]): Fault {
 }
 
 function modeName(mode: ReferenceMode): string {
-  if (mode === ReferenceMode.FIXED) return 'fixed';
-  if (mode === ReferenceMode.PROGRESSIVE) return 'progressive';
-  return `unknown mode ${mode}`;
+  return referenceModeName(mode) ?? `unknown mode ${mode}`;
 }

@@ -4,14 +4,8 @@ import {
   type Bundle as BundleOffer,
   BundleSchema,
 } from '#gen/talkmesh/compositor/v1/compositor_service_pb.ts';
-import { ReferenceMode } from '#gen/talkmesh/recipe/v1/recipe_pb.ts';
 import type { Bundle } from '#lib/inference/bundle.ts';
-import type { ReferenceModeName } from '#lib/inference/manifest.ts';
-
-const MODES: Readonly<Record<ReferenceModeName, ReferenceMode>> = {
-  fixed: ReferenceMode.FIXED,
-  progressive: ReferenceMode.PROGRESSIVE,
-};
+import { referenceModeOf } from '#lib/recipe/reference-mode.ts';
 
 export function offerBundle({ manifest, manifestSha256 }: Bundle, isDefault: boolean): BundleOffer {
   const { diffusion, reference } = manifest;
@@ -27,7 +21,7 @@ export function offerBundle({ manifest, manifestSha256 }: Bundle, isDefault: boo
     licence: manifest.licence,
     manifestSha256,
     isDefault,
-    referenceModes: [reference.default, ...others].map((mode) => MODES[mode]),
+    referenceModes: [reference.default, ...others].map(referenceModeOf),
     visibleMarkRequired: manifest.policy.visibleMark,
     guidanceSupported: diffusion.guidanceScale.unconditionalContext !== undefined,
   });

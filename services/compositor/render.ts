@@ -17,6 +17,7 @@ import {
   StreamClass,
 } from '#gen/talkmesh/denoiser/v1/denoiser_service_pb.ts';
 import type { LandmarkService } from '#gen/talkmesh/landmark/v1/landmark_service_pb.ts';
+import { ReferenceMode } from '#gen/talkmesh/recipe/v1/recipe_pb.ts';
 import { Fault } from '#lib/fault/fault.ts';
 import { type Channel, channel } from '#lib/flow/channel.ts';
 import { prefetch } from '#lib/flow/prefetch.ts';
@@ -119,6 +120,7 @@ async function* conditions(
   frames: AsyncIterable<readonly [VoiceFrame, Shot]>,
   awaited: Channel<Awaited>,
 ): AsyncGenerator<MessageInitShape<typeof DenoiseRequestSchema>> {
+  const ownReference = plan.recipe.referenceMode === ReferenceMode.SOURCE;
   let sent: Shot | undefined;
   for await (const [voice, shot] of frames) {
     if (voice.frameIndex === 0) yield { part: { case: 'header', value: header(plan, shot) } };
@@ -131,6 +133,7 @@ async function* conditions(
       featureWindow: voice.featureWindow,
       visibleLandmarks: changed ? shot.visibleLandmarks : undefined,
       maskedRegion: changed ? shot.maskedRegion : undefined,
+      referenceRegion: changed && ownReference ? shot.originalRegion : undefined,
     };
     yield { part: { case: 'frame', value: frame } };
   }

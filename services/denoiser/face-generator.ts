@@ -29,7 +29,7 @@ export interface FaceGenerator {
    * paper (section 3.4) decodes and encodes the generated picture: the same picture without the autoencoder's
    * loss, and two graph runs fewer. It starts afresh from the header's reference at the stream's first frame, where
    * the frame asks for it, and at each frame index that the bundle's `resetFrames` divides, so that a stream
-   * resumed there equals one that was never interrupted.
+   * resumed there equals one that was never interrupted. In source mode it is the frame's own region.
    *
    * @throws Fault internal NON_FINITE_LATENTS, INFERENCE_FAILED; unavailable INFERENCE_WORKER_LOST; or what the
    *   batcher was left with
@@ -39,12 +39,18 @@ export interface FaceGenerator {
   inferenceMs(): number;
 }
 
-interface MaskedRegion {
+interface EncodedRegion {
   readonly pixels: Uint8Array;
   readonly latents: Promise<Float32Array>;
+}
+
+interface MaskedRegion extends EncodedRegion {
   /** Set when the bundle re-noises known latents. */
   readonly known: Uint8Array | undefined;
 }
+
+/** The frame index that stands for all frames where noise is drawn. */
+const SHARED_NOISE = 0;
 
 /** @param startDueMs when the encoding of the reference is due */
 export function createFaceGenerator(
@@ -59,6 +65,7 @@ export function createFaceGenerator(
   const latentScale = manifest.latent.scale;
   let inferenceMs = 0;
   let masked: MaskedRegion | undefined;
+  let ownReference: EncodedRegion | undefined;
   let previousLatents: Promise<Float32Array> | undefined;
 
   const submit = async (stage: BatchStage, row: Row): Promise<CallShare> => {
@@ -68,6 +75,20 @@ export function createFaceGenerator(
   };
   const predict = createPredictor(engine, terms, submit);
   const headerReference = encode(terms.referencePixels, startDueMs);
+
+  function referenceOf(
+    { frameIndex, resetReference, referencePixels }: Conditions,
+    dueMs: number,
+  ): Promise<Float32Array> {
+    if (terms.referenceMode === 'source' && referencePixels !== undefined) {
+      if (ownReference?.pixels !== referencePixels) {
+        ownReference = { pixels: referencePixels, latents: encode(referencePixels, dueMs) };
+      }
+      return ownReference.latents;
+    }
+    const afresh = terms.referenceMode !== 'progressive' || resetReference || frameIndex % resetFrames === 0;
+    return afresh ? headerReference : (previousLatents ?? headerReference);
+  }
 
   /** Latents that several frames wait for; a failure is each frame's to report. */
   function encode(pixels: Uint8Array, dueMs: number): Promise<Float32Array> {
@@ -111,7 +132,8 @@ export function createFaceGenerator(
     region: MaskedRegion,
     parts: readonly [Promise<Float32Array>, Promise<Float32Array>],
   ): Promise<number> {
-    fillGaussianNoise(latents, seed, frameIndex, 'initial');
+    // The same for every frame: noise that changes from frame to frame is seen as flicker.
+    fillGaussianNoise(latents, seed, SHARED_NOISE, 'initial');
     scaleInto(latents, latents, scheduler.initialNoiseScale);
     const [maskedLatents, reference, context] = await Promise.all([region.latents, ...parts]);
     const scratch = region.known && new Float32Array(latents.length);
@@ -151,10 +173,9 @@ export function createFaceGenerator(
 
   return {
     async generate(conditions, dueMs) {
-      const { frameIndex, resetReference } = conditions;
+      const { frameIndex } = conditions;
       masked = maskedRegion(conditions.maskedPixels, dueMs);
-      const afresh = terms.referenceMode === 'fixed' || resetReference || frameIndex % resetFrames === 0;
-      const reference = afresh ? headerReference : (previousLatents ?? headerReference);
+      const reference = referenceOf(conditions, dueMs);
       const latents = new Float32Array(engine.latentLength);
       const denoised = denoise(latents, frameIndex, dueMs, masked, [reference, condition(conditions, dueMs)]);
       previousLatents = denoised.then(() => latents);

@@ -14,6 +14,8 @@ export interface Conditions {
   readonly visibleLandmarks: Float32Array;
   /** RGB bytes of the masked region; the same array as for the frame before when it has not changed. */
   readonly maskedPixels: Uint8Array;
+  /** RGB bytes of the frame's own reference, for source mode; the same array when it has not changed. */
+  readonly referencePixels: Uint8Array | undefined;
   readonly resetReference: boolean;
   /** Milliseconds since the stream began, when the caller gave a presentation time. */
   readonly presentationMs: number | undefined;
@@ -59,6 +61,10 @@ export function createFrameReader(manifest: BundleManifest): FrameReader {
         maskedPixels: repeatsRegion
           ? previous!.maskedPixels
           : regionPixels(frame.maskedRegion, 'frame.masked_region', manifest),
+        referencePixels:
+          frame.referenceRegion === undefined
+            ? previous?.referencePixels
+            : regionPixels(frame.referenceRegion, 'frame.reference_region', manifest),
         resetReference: frame.resetReference,
         presentationMs: readPresentation(frame),
       };

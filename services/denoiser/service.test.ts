@@ -175,6 +175,27 @@ describe('createDenoiserService()', () => {
     expect(reset.get(2)).toEqual(fixed.get(2));
   });
 
+  it("takes the frame's own region as the reference in source mode, and keeps it until another comes", async () => {
+    const inMode = (referenceMode: ReferenceMode, ...seeds: (number | undefined)[]) =>
+      collectFaces(
+        client.denoise(
+          just(
+            headerRequest(manifest, 1, { referenceMode }),
+            ...seeds.map((referenceSeed, i) =>
+              frameRequest(manifest, 1, i, referenceSeed === undefined ? {} : { referenceSeed }),
+            ),
+          ),
+        ),
+      );
+    const fixed = await inMode(ReferenceMode.FIXED, 7, 7, 7);
+    const own = await inMode(ReferenceMode.SOURCE, undefined, 7, undefined);
+    const all = await inMode(ReferenceMode.SOURCE, 7, 7, 7);
+    expect(own.get(0)).toEqual(fixed.get(0));
+    expect(own.get(1)).not.toEqual(fixed.get(1));
+    expect(own.get(1)).toEqual(all.get(1));
+    expect(own.get(2)).toEqual(all.get(2));
+  });
+
   it('resumed where the reference is reset, equals a stream that was never interrupted', async () => {
     const { resetFrames } = manifest.reference;
     const whole = await solo(4, resetFrames - 3, resetFrames + 3);

@@ -10,6 +10,7 @@ import { raceAbort } from '#lib/flow/abortable.ts';
 import { release } from '#lib/flow/release.ts';
 import type { Catalog } from '#lib/inference/catalog.ts';
 import type { InferenceRuntime } from '#lib/inference/runtime.ts';
+import { referenceModeOf } from '#lib/recipe/reference-mode.ts';
 import { toDuration } from '#lib/rpc/duration.ts';
 import type { CallContext, ServiceImpl } from '#lib/rpc/service-types.ts';
 import { countReject } from '#lib/telemetry/count-reject.ts';
@@ -18,7 +19,7 @@ import { type Clock, systemClock } from './clock.ts';
 import type { DenoiserConfig } from './config.ts';
 import { createEngines } from './engine.ts';
 import { createDenoiseStream, type TimedFace } from './stream.ts';
-import { readTerms, referenceModeOf } from './terms.ts';
+import { readTerms } from './terms.ts';
 
 export interface DenoiserDeps {
   readonly catalog: Catalog;

@@ -3,6 +3,7 @@ import type { RgbImage } from '#gen/talkmesh/media/v1/media_pb.ts';
 import { ReferenceMode } from '#gen/talkmesh/recipe/v1/recipe_pb.ts';
 import { Fault, invalidField, isFault } from '#lib/fault/fault.ts';
 import type { BundleManifest, ReferenceModeName } from '#lib/inference/manifest.ts';
+import { referenceModeName } from '#lib/recipe/reference-mode.ts';
 import { createDdimScheduler } from './schedulers/ddim.ts';
 import type { Scheduler } from './schedulers/scheduler.ts';
 
@@ -16,16 +17,6 @@ export interface StreamTerms {
   readonly guidanceScale: number;
   readonly referenceMode: ReferenceModeName;
   readonly live: boolean;
-}
-
-const REFERENCE_MODES: ReadonlyMap<ReferenceMode, ReferenceModeName> = new Map([
-  [ReferenceMode.FIXED, 'fixed'],
-  [ReferenceMode.PROGRESSIVE, 'progressive'],
-]);
-
-/** The enum value of a reference mode. */
-export function referenceModeOf(name: ReferenceModeName): ReferenceMode {
-  return name === 'fixed' ? ReferenceMode.FIXED : ReferenceMode.PROGRESSIVE;
 }
 
 /**
@@ -117,7 +108,7 @@ function readGuidanceScale(asked: number, manifest: BundleManifest, max: number)
 function readReferenceMode(asked: ReferenceMode, manifest: BundleManifest): ReferenceModeName {
   const { modes, default: preset } = manifest.reference;
   if (asked === ReferenceMode.UNSPECIFIED) return preset;
-  const mode = REFERENCE_MODES.get(asked);
+  const mode = referenceModeName(asked);
   if (mode !== undefined && modes.includes(mode)) return mode;
   const description = `is ${mode ?? asked}; bundle ${manifest.name} has ${modes.join(' and ')}`;
   throw invalidField('REFERENCE_MODE_UNSUPPORTED', 'header.reference_mode', description);

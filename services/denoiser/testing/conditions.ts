@@ -60,6 +60,8 @@ export interface FrameChoice {
   /** Leave the landmarks and the masked region out, as for a photograph. */
   readonly still?: boolean;
   readonly resetReference?: boolean;
+  /** Seed of the frame's own reference. */
+  readonly referenceSeed?: number;
   readonly presentationMs?: number;
 }
 
@@ -67,7 +69,7 @@ export function frameRequest(
   manifest: BundleManifest,
   seed: number,
   frameIndex: number,
-  { still = false, resetReference = false, presentationMs }: FrameChoice = {},
+  { still = false, resetReference = false, referenceSeed, presentationMs }: FrameChoice = {},
 ): RequestInit {
   const { audio, landmarks } = manifest;
   const windowFrames = audio.window.left + 1 + audio.window.right;
@@ -88,6 +90,7 @@ export function frameRequest(
         ),
         ...(still ? {} : changing),
         resetReference,
+        ...(referenceSeed === undefined ? {} : { referenceRegion: picture(manifest, referenceSeed) }),
         ...(presentationMs === undefined
           ? {}
           : { presentationTime: { seconds: 0n, nanos: Math.round(presentationMs * 1e6) } }),
