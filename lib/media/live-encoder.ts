@@ -34,6 +34,12 @@ export interface LiveEncoder {
 }
 
 /**
+ * AAC codes 1024 samples at a time and needs three times that to begin. At 48 kHz this is less than the pictures
+ * that ffmpeg holds; at the 8 kHz of a telephone ffmpeg would wait for sound of pictures that it does not take yet.
+ */
+const OUTPUT_RATE_HZ = '48000';
+
+/**
  * ffmpeg has one stdin, which the pictures take; the sound comes over a unix socket in a private folder. Both
  * are written frame by frame, so neither side can wait for the other for more than a frame.
  */
@@ -108,8 +114,9 @@ function outputOptions({ format, constantRateFactor, fragmentMs }: LiveEncoderOp
     ...['-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-bf', '0'],
     ...['-crf', String(constantRateFactor), '-g', String(Math.round(framesPerSecond * 2))],
     ...BT709_OPTIONS,
-    ...['-c:a', 'aac', '-b:a', '128k'],
-    ...['-movflags', '+empty_moov+default_base_moof', '-frag_duration', String(fragmentMs * 1000)],
+    ...['-c:a', 'aac', '-b:a', '128k', '-ar', OUTPUT_RATE_HZ],
+    // With its header delayed to the first fragment, the file says that AAC begins before 0 s, and pictures need not wait.
+    ...['-movflags', '+delay_moov+default_base_moof', '-frag_duration', String(fragmentMs * 1000)],
     ...['-flush_packets', '1', '-f', 'mp4'],
   ];
 }
