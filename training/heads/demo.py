@@ -1,9 +1,10 @@
 """Renders the demo faces: a held-out person who listens (video) and another one (still).
 
-    python3 -m heads.demo --person 104 --video ../demo/face.mp4
+    python3 -m heads.demo --person 121 --video ../demo/face.mp4 --landmarks ../test/golden/demo-face-landmarks.json
     python3 -m heads.demo --person 111 --image ../demo/face.jpg
 """
 import argparse
+import json
 import subprocess
 
 import cv2
@@ -13,7 +14,7 @@ from heads import assets, textures
 from heads.camera import Camera
 from heads.motion import head_motion, smooth, upper_face
 from heads.person import Person
-from heads.render import BASE_PX, View, render
+from heads.render import BASE_PX, View, landmarks, render
 import recipe
 
 
@@ -43,6 +44,7 @@ def main():
     ap.add_argument("--seconds", type=float, default=6)
     ap.add_argument("--video")
     ap.add_argument("--image")
+    ap.add_argument("--landmarks", help="write the exact landmarks of every tenth frame")
     args = ap.parse_args()
     p, g = Person(assets.load(args.assets), args.person, "test"), np.random.default_rng((31, args.person))
     p.background = textures.studio(g)
@@ -60,6 +62,13 @@ def main():
         best = int(np.argmin(np.abs(rpy).sum(1) + 10 * weights["eyeBlink_L"]))
         if not cv2.imwrite(args.image, frame(best)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92]):
             raise SystemExit(f"could not write {args.image}")
+    if args.landmarks:
+        scale, every = args.size / BASE_PX, 10
+        points = [landmarks(p, {k: float(c[i]) for k, c in weights.items()}, rpy[i], shift[i]) * scale
+                  for i in range(0, n, every)]
+        with open(args.landmarks, "w") as f:
+            json.dump({"person": args.person, "everyFrames": every, "points": np.round(points, 1).tolist()}, f)
+            f.write("\n")
     if args.video:
         ffmpeg = subprocess.Popen(
             ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{args.size}x{args.size}",
