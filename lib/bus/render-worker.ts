@@ -2,7 +2,6 @@
  * The worker of the render queue: takes renders, has them made, and writes what became of each into its record,
  * the event log and the queue, in that order. Whatever of it a crash cuts off, the next delivery completes.
  */
-import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { RenderState } from '#gen/talkmesh/render/v1/render_pb.ts';
 import { DEFAULT_NAK_BACKOFF, dispositionOf, type NakBackoff } from '#lib/fault/disposition.ts';
 import { Fault, toFault } from '#lib/fault/fault.ts';
@@ -14,6 +13,7 @@ import type { RenderEvents } from './render-events.ts';
 import type { Delivery, RenderQueue } from './render-queue.ts';
 import type { RenderRecord } from './render-record.ts';
 import type { RenderRecords } from './render-records.ts';
+import { exhausted, refusalOf } from './render-refusal.ts';
 import { isEnded } from './render-state.ts';
 
 export interface RenderWorkerConfig {
@@ -225,28 +225,6 @@ export async function runRenderWorker(
     finished.abort();
     await draining;
   }
-}
-
-function refusalOf(record: RenderRecord, maxAttempts: number, maxWaitMs: number): Fault | undefined {
-  if (record.chargedCount >= maxAttempts) return exhausted(record.chargedCount, undefined);
-  const { createTime, attemptCount } = record.render;
-  if (attemptCount > 0 || createTime === undefined || Date.now() - timestampMs(createTime) < maxWaitMs)
-    return undefined;
-  return new Fault(
-    'late',
-    'RENDER_QUEUE_TIMEOUT',
-    'no worker was free in time; try again when there is less to do',
-  );
-}
-
-function exhausted(attempts: number, last: Fault | undefined): Fault {
-  const why =
-    last === undefined
-      ? 'the last one ended without a word'
-      : `the last one with ${last.reason}: ${last.message}`;
-  return new Fault('internal', 'RENDER_DELIVERIES_EXHAUSTED', `given up after ${attempts} attempts, ${why}`, {
-    cause: last,
-  });
 }
 
 /** The trace id of a W3C traceparent header; empty when there is none. */

@@ -190,9 +190,8 @@ async function ensureStream(bus: Bus, plan: StreamPlan): Promise<void> {
     if (current.config[field] !== plan[field]) throw conflict(plan.name, field);
   }
   if (CHANGEABLE.some((field) => !same(current.config[field], plan[field]))) {
-    const changes = Object.fromEntries(
-      CHANGEABLE.map((field) => [field, plan[field] ?? current.config[field]]),
-    );
+    const entries = CHANGEABLE.map((field) => [field, plan[field] ?? current.config[field]]);
+    const changes = Object.fromEntries(entries) as Partial<StreamConfig>;
     await bus.call(`changing stream ${plan.name}`, () => streams.update(plan.name, changes));
   }
 }
@@ -208,8 +207,7 @@ async function ensureWorkers(bus: Bus, config: TopologyConfig): Promise<void> {
     durable_name: RENDER_WORKERS,
     ack_policy: AckPolicy.Explicit,
     deliver_policy: DeliverPolicy.All,
-    // Attempts are counted in the record, by what became of them: a render that waits for a free denoiser or
-    // whose worker was shut down is delivered again without being closer to its end.
+    // Attempts are counted in the record, by what became of them: waiting and shutdown do not count.
     max_deliver: -1,
     ...changeable,
   };
