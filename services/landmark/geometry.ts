@@ -67,6 +67,13 @@ export function squareAround(box: Box, scale: number): Square {
   return { centreX: x, centreY: y, sidePx: longerSide(box) * scale };
 }
 
+/** The box, `scale` times as large around its centre. */
+export function scaleAboutCentre(box: Box, scale: number): Box {
+  const { x, y } = boxCentre(box);
+  const [halfWidth, halfHeight] = [(boxWidth(box) * scale) / 2, (boxHeight(box) * scale) / 2];
+  return { x0: x - halfWidth, y0: y - halfHeight, x1: x + halfWidth, y1: y + halfHeight };
+}
+
 /** The mean of the rigid points: a place in the head that neither speech nor expression moves. */
 export function rigidCentre(points: LandmarkPoints): PixelPoint {
   let [x, y] = [0, 0];

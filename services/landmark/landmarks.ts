@@ -6,7 +6,15 @@
 import { LANDMARK_COUNT } from '#lib/inference/manifest.ts';
 import type { RgbPixels } from '#lib/media/rgb-frame.ts';
 import type { LandmarkGraph } from './face-graphs.ts';
-import { type Box, boundsOf, longerSide, overlap, type Square, squareAround } from './geometry.ts';
+import {
+  type Box,
+  boundsOf,
+  longerSide,
+  overlap,
+  type Square,
+  scaleAboutCentre,
+  squareAround,
+} from './geometry.ts';
 import { sampleSquare } from './sampling.ts';
 import type { LandmarkPoints } from './topology.ts';
 
@@ -44,6 +52,8 @@ export interface LandmarkReader {
   settle(picture: RgbPixels, box: Box, signal: AbortSignal): Promise<LandmarkReading | undefined>;
 }
 
+/** Sizes at which a rough box is tried: detectors err towards large boxes around small faces. */
+const ROUGH_SCALES = [1, 0.65] as const;
 /** Passes at most from a rough box to the landmarks. */
 const MAX_PASSES = 4;
 /** Overlap of the bounds of two passes from which the square rests. */
@@ -55,15 +65,11 @@ export function createLandmarkReader(graph: LandmarkGraph, config: LandmarkReade
   const reader: LandmarkReader = {
     believed: (reading) => (reading.confidence >= config.minConfidence ? reading : undefined),
     async settle(picture, box, signal) {
-      let bounds = box;
-      for (let pass = 1; ; pass++) {
-        const reading = await reader.read(picture, squareAround(bounds, config.squareScale), signal);
-        const found = boundsOf(reading.points);
-        const rests = overlap(found, bounds) >= RESTING_OVERLAP;
-        if (rests || pass === MAX_PASSES) return reader.believed(reading);
-        if (reading.confidence < ROUGH_CONFIDENCE || longerSide(found) === 0) return undefined;
-        bounds = found;
+      for (const scale of ROUGH_SCALES) {
+        const reading = await settleFrom(picture, scaleAboutCentre(box, scale), signal);
+        if (reading !== undefined) return reading;
       }
+      return undefined;
     },
     async read(picture, square, signal) {
       const squares = variations(square, config);
@@ -92,6 +98,21 @@ export function createLandmarkReader(graph: LandmarkGraph, config: LandmarkReade
     },
   };
   return reader;
+
+  async function settleFrom(
+    picture: RgbPixels,
+    box: Box,
+    signal: AbortSignal,
+  ): Promise<LandmarkReading | undefined> {
+    let bounds = box;
+    for (let pass = 1; ; pass++) {
+      const reading = await reader.read(picture, squareAround(bounds, config.squareScale), signal);
+      const found = boundsOf(reading.points);
+      if (overlap(found, bounds) >= RESTING_OVERLAP || pass === MAX_PASSES) return reader.believed(reading);
+      if (reading.confidence < ROUGH_CONFIDENCE || longerSide(found) === 0) return undefined;
+      bounds = found;
+    }
+  }
 }
 
 /** The square itself, or several around it: evenly spread shifts, every other one grown, the rest shrunk. */
