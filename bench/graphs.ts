@@ -12,9 +12,11 @@ export interface LoadedGraphs {
   readonly stepCount: number;
 }
 
+/** The encoder twice: for the masked region and for the reference of source mode. */
 const ONCE_A_FRAME: readonly GraphName[] = [
   'audio_features',
   'face_landmarks',
+  'face_encoder',
   'face_encoder',
   'conditioner',
   'face_decoder',

@@ -67,8 +67,9 @@ async function measureBareLoop(): Promise<number> {
   try {
     const { defaultBundle } = await openConfiguredCatalog(config);
     const graphs = await loadGraphs(pipeline.runtime, defaultBundle);
-    await bareFramesPerSecond(graphs, 3);
-    return await bareFramesPerSecond(graphs, BARE_FRAMES);
+    const { workerCount } = pipeline.runtime;
+    await bareFramesPerSecond(graphs, 3, workerCount);
+    return await bareFramesPerSecond(graphs, BARE_FRAMES, workerCount);
   } finally {
     await pipeline.close();
   }
