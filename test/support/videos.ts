@@ -32,20 +32,18 @@ export interface VideoFacts {
   readonly durationS: number;
   /** Seconds at which each video frame is shown. */
   readonly frameTimesS: readonly number[];
-  /** Seconds from the first sound to the end of the last. */
-  readonly soundStartS: number;
+  /** Seconds at which the sound that is presented ends. */
   readonly soundEndS: number;
 }
 
 interface Packet {
   readonly codec_type: string;
   readonly pts_time: string;
-  readonly duration_time?: string;
 }
 
 /** Fails unless the file has one video and one sound stream, as every output must. */
 export async function videoFacts(path: string): Promise<VideoFacts> {
-  const entries = 'stream:format=duration:packet=codec_type,pts_time,duration_time';
+  const entries = 'stream:format=duration:packet=codec_type,pts_time';
   const args = ['-v', 'error', '-show_entries', entries, '-of', 'json', path];
   const { stdout } = await run('ffprobe', args, { maxBuffer: MAX_OUTPUT_BYTES });
   const { streams, format, packets } = JSON.parse(stdout) as {
@@ -56,18 +54,15 @@ export async function videoFacts(path: string): Promise<VideoFacts> {
   if (streams.map(({ codec_type }) => codec_type).join() !== 'video,audio') {
     throw new Error(`${path} holds ${streams.map(({ codec_type }) => codec_type).join() || 'nothing'}`);
   }
-  const of = (type: string): Packet[] => packets.filter(({ codec_type }) => codec_type === type);
-  const sound = of('audio');
-  const last = sound.at(-1)!;
   return {
     video: streams[0]!,
     audio: streams[1]!,
     durationS: Number(format.duration),
-    frameTimesS: of('video')
+    frameTimesS: packets
+      .filter(({ codec_type }) => codec_type === 'video')
       .map(({ pts_time }) => Number(pts_time))
       .sort((a, b) => a - b),
-    soundStartS: Number(sound[0]!.pts_time),
-    soundEndS: Number(last.pts_time) + Number(last.duration_time ?? 0),
+    soundEndS: (await presentedSound(path)).length / SOUND_RATE_HZ,
   };
 }
 
@@ -86,26 +81,55 @@ export async function meanColours(
   ]);
 }
 
+const SOUND_RATE_HZ = 8_000;
+
+/** The sound as a player presents it, from 0 s of the file's clock on, which is where its pictures start. */
+async function presentedSound(path: string): Promise<Float32Array> {
+  const filter = `aresample=${SOUND_RATE_HZ}:async=1:first_pts=0`;
+  const input = ['-loglevel', 'error', '-copyts', '-i', path, '-map', '0:a', '-ac', '1'];
+  const output = ['-af', filter, '-f', 'f32le', '-'];
+  const { stdout } = await run('ffmpeg', [...input, ...output], {
+    encoding: 'buffer',
+    maxBuffer: MAX_OUTPUT_BYTES,
+  });
+  return new Float32Array(new Uint8Array(stdout).buffer);
+}
+
+const LAG_WINDOW_S = 1;
+const LONGEST_LAG_S = 0.1;
+
+/**
+ * By how many seconds the sound of a video comes after the voice that it was made of, at its start and at its end:
+ * where the two correlate best. Fails when they hardly do.
+ */
+export async function soundLagsS(path: string, voicePath: string): Promise<[start: number, end: number]> {
+  const [sound, voice] = [await presentedSound(path), await presentedSound(voicePath)];
+  const length = Math.min(voice.length, LAG_WINDOW_S * SOUND_RATE_HZ);
+  return [lagS(sound, voice, 0, length), lagS(sound, voice, voice.length - length, length)];
+}
+
+function lagS(sound: Float32Array, voice: Float32Array, from: number, length: number): number {
+  const longest = LONGEST_LAG_S * SOUND_RATE_HZ;
+  let best = { lag: 0, correlation: 0 };
+  for (let lag = -longest; lag <= longest; lag++) {
+    let [product, soundEnergy, voiceEnergy] = [0, 0, 0];
+    for (let i = Math.max(from, -lag); i < from + length && i + lag < sound.length; i++) {
+      const [a, b] = [sound[i + lag]!, voice[i]!];
+      product += a * b;
+      soundEnergy += a * a;
+      voiceEnergy += b * b;
+    }
+    const correlation = product / Math.sqrt(soundEnergy * voiceEnergy);
+    if (correlation > best.correlation) best = { lag, correlation };
+  }
+  if (best.correlation < 0.7) throw new Error(`sound and voice correlate by ${best.correlation} only`);
+  return best.lag / SOUND_RATE_HZ;
+}
+
 /** The power of a tone in a file's sound as a share of all its power (Goertzel's algorithm). */
 export async function toneShare(path: string, hertz: number): Promise<number> {
-  const args = [
-    '-loglevel',
-    'error',
-    '-i',
-    path,
-    '-map',
-    '0:a',
-    '-ac',
-    '1',
-    '-ar',
-    '16000',
-    '-f',
-    'f32le',
-    '-',
-  ];
-  const { stdout } = await run('ffmpeg', args, { encoding: 'buffer', maxBuffer: MAX_OUTPUT_BYTES });
-  const samples = new Float32Array(new Uint8Array(stdout).buffer);
-  const coefficient = 2 * Math.cos((2 * Math.PI * hertz) / 16_000);
+  const samples = await presentedSound(path);
+  const coefficient = 2 * Math.cos((2 * Math.PI * hertz) / SOUND_RATE_HZ);
   let [previous, beforeThat, energy] = [0, 0, 0];
   for (const sample of samples) {
     [previous, beforeThat] = [sample + coefficient * previous - beforeThat, previous];
