@@ -26,20 +26,16 @@ describe('a lane', () => {
     const buffer = Uint8Array.of(1, 2, 3).buffer;
     const run = lane.run('graph', 1, [buffer]);
     expect(buffer.byteLength).toBe(0);
-    expect(lane.inFlight).toBe(1);
     const { buffers } = await run;
     expect(new Uint8Array(buffers[0]!)).toEqual(Uint8Array.of(1, 2, 3));
-    expect(lane.inFlight).toBe(0);
   });
 
   it('fails all that is pending when the worker crashes, and starts again with its graphs', async () => {
     await lane.open(opening('crash'));
     const lost = { kind: 'unavailable', reason: 'INFERENCE_WORKER_LOST' };
     const runs = [lane.run('crash', 1, []), lane.run('graph', 1, []), lane.run('graph', 1, [])];
-    expect(lane.inFlight).toBe(3);
     for (const run of await Promise.allSettled(runs))
       expect(run).toMatchObject({ status: 'rejected', reason: lost });
-    expect(lane.inFlight).toBe(0);
     await expect(lane.run('graph', 1, [])).resolves.toMatchObject({ startMs: 1, endMs: 2 });
   });
 

@@ -27,8 +27,6 @@ export interface FailedLaneRun {
 
 /** One worker thread, from outside. It is started again, with its graphs, by the request that follows a crash. */
 export interface Lane {
-  /** Runs that were sent and not yet answered. */
-  readonly inFlight: number;
   /** Starts the worker and finds its provider. @throws Fault precondition PROVIDER_UNAVAILABLE */
   start(): Promise<ChosenProvider>;
   /** Opens a graph here, and again after each restart. @throws what `openSession` throws */
@@ -44,7 +42,6 @@ export interface Lane {
 }
 
 interface Pending {
-  readonly isRun: boolean;
   resolve(reply: Extract<WorkerReply, { id: number }>): void;
   reject(fault: Fault): void;
 }
@@ -61,18 +58,15 @@ export function createLane(settings: WorkerSettings, workerUrl: URL): Lane {
   const openings = new Map<string, GraphOpening>();
   let current: Incarnation | undefined;
   let nextId = 0;
-  let inFlight = 0;
 
   const send = (
     { worker, pending }: Incarnation,
     request: WorkerRequest & { readonly id: number },
     transfer: readonly ArrayBuffer[] = [],
   ): Promise<Extract<WorkerReply, { id: number }>> => {
-    const isRun = request.type === 'run';
     const reply = new Promise<Extract<WorkerReply, { id: number }>>((resolve, reject) => {
-      pending.set(request.id, { isRun, resolve, reject });
+      pending.set(request.id, { resolve, reject });
     });
-    if (isRun) inFlight++;
     worker.postMessage(request, [...transfer]);
     return reply;
   };
@@ -91,10 +85,7 @@ export function createLane(settings: WorkerSettings, workerUrl: URL): Lane {
       if (current === incarnation) current = undefined;
       const fault = workerLost(cause);
       ready.reject(fault);
-      for (const { isRun, reject } of pending.values()) {
-        if (isRun) inFlight--;
-        reject(fault);
-      }
+      for (const { reject } of pending.values()) reject(fault);
       pending.clear();
     };
     worker.on('message', (reply: WorkerReply) => {
@@ -103,7 +94,6 @@ export function createLane(settings: WorkerSettings, workerUrl: URL): Lane {
       if (reply.type === 'unready') return ready.reject(faultFromMessage(reply.fault));
       const waiting = pending.get(reply.id);
       pending.delete(reply.id);
-      if (waiting?.isRun) inFlight--;
       waiting?.resolve(reply);
     });
     worker.on('error', lose);
@@ -129,9 +119,6 @@ export function createLane(settings: WorkerSettings, workerUrl: URL): Lane {
   };
 
   return {
-    get inFlight() {
-      return inFlight;
-    },
     start: () => ensure().ready,
     async open(opening) {
       await sendOpening(ensure(), opening);

@@ -20,11 +20,6 @@ export interface InferenceConfig {
   readonly workerCount?: number;
   /** Whether opening a graph runs it once on zeros. Default true. */
   readonly warmUp?: boolean;
-  /**
-   * Runs that a worker is sent before it has answered. Default: 2 for one worker, so that it goes on while a result
-   * travels; 1 for several, so that none holds a run that another could begin.
-   */
-  readonly runsPerWorker?: number;
   /** Memory that is kept for the next runs. Default 128 MiB. */
   readonly maxPooledBytes?: number;
 }
@@ -103,7 +98,7 @@ export async function createInferenceRuntime(
   const lanes = [first, ...others];
 
   const pool = createBufferPool(maxPooledBytes);
-  const queue = createRunQueue(lanes, config.runsPerWorker ?? (workerCount === 1 ? 2 : 1));
+  const queue = createRunQueue(lanes);
   const busy = createBusyTime();
   const graphs = new Map<string, Promise<Graph>>();
   let inferenceMs = 0;

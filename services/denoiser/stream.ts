@@ -5,6 +5,7 @@ import { channel } from '#lib/flow/channel.ts';
 import { withSpan } from '#lib/telemetry/span.ts';
 import type { Clock } from './clock.ts';
 import type { DenoiserConfig } from './config.ts';
+import { bulkDueMs, liveDueMs } from './due-time.ts';
 import type { Engine } from './engine.ts';
 import { createFaceGenerator, type Face } from './face-generator.ts';
 import { type Conditions, createFrameReader } from './frame-reader.ts';
@@ -43,19 +44,10 @@ export function createDenoiseStream(
   const generate = (conditions: Conditions): Promise<TimedFace> =>
     withSpan('denoiser.face', { 'talkmesh.frame_index': conditions.frameIndex }, async (span) => {
       const arrivedMs = clock.now();
-      const face = await generator.generate(conditions, dueMs(conditions, arrivedMs));
+      const face = await generator.generate(conditions, dueMs(arrivedMs, conditions.presentationMs));
       span.set({ 'talkmesh.mean_batch_size': face.meanBatchSize });
       return { ...face, latencyMs: clock.now() - arrivedMs };
     });
-
-  /**
-   * Live frames are due when they are to be shown, but never before they came, or a caller could pass everybody
-   * by asking for the past. Bulk frames are due some time after they came: live frames go first until then.
-   */
-  const dueMs = ({ presentationMs }: Conditions, arrivedMs: number): number => {
-    if (!terms.live) return arrivedMs + config.bulkPatienceMs;
-    return Math.max(arrivedMs, startMs + (presentationMs ?? 0));
-  };
 
   return {
     async *faces(requests) {
