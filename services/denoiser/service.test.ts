@@ -117,7 +117,7 @@ describe('createDenoiserService()', () => {
     expect(received[0]?.value).toMatchObject({
       inferenceStepCount: 2,
       guidanceScale: 1,
-      referenceMode: ReferenceMode.PROGRESSIVE,
+      referenceMode: ReferenceMode.SOURCE,
       provider: 'cpu',
     });
     const faces = received.slice(1, 4).map((part) => (part.case === 'face' ? part.value : undefined));

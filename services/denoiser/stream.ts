@@ -41,6 +41,9 @@ export function createDenoiseStream(
   const generator = createFaceGenerator(engine, terms, member, startMs);
   const reader = createFrameReader(engine.bundle.manifest);
 
+  const dueMs = (arrivedMs: number, presentationMs: number | undefined): number =>
+    terms.live ? liveDueMs(arrivedMs, startMs, presentationMs) : bulkDueMs(arrivedMs, config.bulkPatienceMs);
+
   const generate = (conditions: Conditions): Promise<TimedFace> =>
     withSpan('denoiser.face', { 'talkmesh.frame_index': conditions.frameIndex }, async (span) => {
       const arrivedMs = clock.now();
