@@ -198,10 +198,11 @@ describe('createDenoiserService()', () => {
 
   it('resumed where the reference is reset, equals a stream that was never interrupted', async () => {
     const { resetFrames } = manifest.reference;
-    const whole = await solo(4, resetFrames - 3, resetFrames + 3);
-    const resumed = await solo(4, resetFrames, resetFrames + 3);
+    const mode = { referenceMode: ReferenceMode.PROGRESSIVE };
+    const whole = await solo(4, resetFrames - 3, resetFrames + 3, mode);
+    const resumed = await solo(4, resetFrames, resetFrames + 3, mode);
     for (const [frameIndex, face] of resumed) expect(face).toEqual(whole.get(frameIndex));
-    const elsewhere = await solo(4, resetFrames - 1, resetFrames);
+    const elsewhere = await solo(4, resetFrames - 1, resetFrames, mode);
     expect(elsewhere.get(resetFrames - 1)).not.toEqual(whole.get(resetFrames - 1));
   });
 
