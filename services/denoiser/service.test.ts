@@ -126,7 +126,7 @@ describe('createDenoiserService()', () => {
       expect(face?.region).toMatchObject({ width: 256, height: 256 });
       expect(face?.region?.data).toHaveLength(256 * 256 * 3);
       expect(durationMs(face?.latency)).toBeGreaterThan(0);
-      expect(face?.meanBatchSize).toBe(1);
+      expect(face?.meanBatchSize).toBeGreaterThanOrEqual(1);
     }
     const summary = received[4]!;
     if (summary.case !== 'summary') throw new Error('no summary');
