@@ -138,7 +138,7 @@ describe('createInferenceRuntime()', () => {
 
   it('drops a run that is cancelled, whether it waits or is under way', async () => {
     const controller = new AbortController();
-    const running = [1, 2, 3, 4].map(() => denoiser.run(denoiserInputs(4), controller.signal));
+    const running = Array.from({ length: 9 }, () => denoiser.run(denoiserInputs(4), controller.signal));
     const before = records.length;
     controller.abort();
     for (const run of await Promise.allSettled(running)) {
@@ -148,7 +148,8 @@ describe('createInferenceRuntime()', () => {
       kind: 'cancelled',
     });
     await denoiser.run(denoiserInputs(1));
-    expect(records.length - before).toBeLessThanOrEqual(3);
+    // Two workers had two runs each; the last run is the one that came after.
+    expect(records.length - before).toBeLessThanOrEqual(5);
   });
 
   it('refuses inputs that are not those of the graph', async () => {

@@ -74,6 +74,10 @@ export function createFaceGenerator(
     return share;
   };
   const predict = createPredictor(engine, terms, submit);
+  // The same for every frame: noise that changes from frame to frame is seen as flicker.
+  const initialLatents = new Float32Array(engine.latentLength);
+  fillGaussianNoise(initialLatents, seed, SHARED_NOISE, 'initial');
+  scaleInto(initialLatents, initialLatents, scheduler.initialNoiseScale);
   const headerReference = encode(terms.referencePixels, startDueMs);
 
   function referenceOf(
@@ -132,9 +136,7 @@ export function createFaceGenerator(
     region: MaskedRegion,
     parts: readonly [Promise<Float32Array>, Promise<Float32Array>],
   ): Promise<number> {
-    // The same for every frame: noise that changes from frame to frame is seen as flicker.
-    fillGaussianNoise(latents, seed, SHARED_NOISE, 'initial');
-    scaleInto(latents, latents, scheduler.initialNoiseScale);
+    latents.set(initialLatents);
     const [maskedLatents, reference, context] = await Promise.all([region.latents, ...parts]);
     const scratch = region.known && new Float32Array(latents.length);
     let batchSizes = 0;
