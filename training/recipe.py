@@ -25,11 +25,11 @@ TEMPLATE = [[256.0, 187.16], [256.0, 209.32], [256.0, 230.23], [256.0, 255.47],
 # 0.16 cm, 31 and 35 by 0.27 cm) and are masked together with the mouth, 48-67.
 VISIBLE = [0, 1, 15, 16, *range(17, 31), *range(36, 48)]
 
-# Face-shaped, fixed in the crop, so that its outline cannot follow the mouth: from just under the nose to under the
+# Face-shaped, fixed in the crop, so that its outline cannot follow the mouth: from the nostrils (real upper lips reach y = 300) to under the
 # chin of a fully open mouth, jaw to jaw, 8 px or more inside the region.
-MASK_POLYGON = [[164, 306], [190, 301], [222, 301], [240, 304], [256, 305], [272, 304], [290, 301], [322, 301],
-                [348, 306], [362, 336], [362, 366], [354, 400], [338, 432], [314, 462], [288, 480], [256, 486],
-                [224, 480], [198, 462], [174, 432], [158, 400], [150, 366], [150, 336]]
+MASK_POLYGON = [[160, 290], [190, 284], [216, 282], [236, 291], [256, 293], [276, 291], [296, 282], [322, 284],
+                [352, 290], [362, 326], [362, 366], [354, 400], [338, 432], [314, 462], [288, 480], [256, 486],
+                [224, 480], [198, 462], [174, 432], [158, 400], [150, 366], [150, 326]]
 MASK_FEATHER_PX = 14
 MASK_FILL = -1.0
 

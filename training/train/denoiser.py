@@ -77,7 +77,7 @@ class Clips:
         return int(pick[np.argmin(away)])
 
     def batch(self, g, size, device, augment=True):
-        rows = {k: [] for k in ("z", "masked", "reference", "features", "landmarks", "weights", "curves")}
+        rows = {k: [] for k in ("z", "masked", "reference", "features", "elsewhere", "landmarks", "weights", "curves")}
         for _ in range(size):
             clip = self.people[g.integers(len(self.people))]
             k = int(g.integers(len(clip["frames"])))
@@ -90,6 +90,7 @@ class Clips:
             rows["masked"].append(clip["masked"][k])
             rows["reference"].append(reference)
             rows["features"].append(self.window(clip, k, version))
+            rows["elsewhere"].append(self.window(clip, int(g.integers(len(clip["frames"]))), version))
             rows["landmarks"].append(clip["visible"][k])
             rows["weights"].append(clip["weights"][k])
             rows["curves"].append(clip["curves"][clip["frames"][k]])
@@ -126,6 +127,15 @@ def main():
     alphas = alphas_cumprod().to(device)
     held = test.batch(np.random.default_rng(3), 96, device, augment=False)
 
+    cells = torch.from_numpy(recipe.region_mask().reshape(CELLS, 8, CELLS, 8).mean((1, 3)).astype(np.float32)).to(device)
+    last = torch.full((args.batch,), 999, device=device)
+
+    def own_reference(b, reference):
+        """References as progressive mode has them: the network's own mouth, of another moment of the speech."""
+        with torch.no_grad(), autocast(device):
+            made = net(torch.randn_like(b["z"]), b["masked"], reference, last, conditioner(b["elsewhere"], b["landmarks"]))
+        return cells * made.float() + (1 - cells) * reference
+
     def loss_of(step, g):
         b = data.batch(g, args.batch, device)
         deaf = torch.from_numpy(g.random(args.batch) < .1).to(device)
@@ -133,6 +143,8 @@ def main():
         marks = b["landmarks"] + .004 * torch.randn_like(b["landmarks"]) + .006 * torch.randn_like(b["landmarks"][:, :1])
         # Progressive references are the network's own output, encoded again: a little off.
         reference = b["reference"] + .08 * torch.rand(args.batch, 1, 1, 1, device=device) * torch.randn_like(b["reference"])
+        if step % 3 == 0:
+            reference = own_reference(b, reference)
         # Half the samples start from pure noise: the first step of any sampler, and the only one of one step.
         late = np.where(g.random(args.batch) < .5, 0, g.random(args.batch) ** 2)
         t = torch.from_numpy((999 * (1 - late)).round().astype(np.int64)).to(device)

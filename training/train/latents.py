@@ -25,9 +25,9 @@ STRENGTHS = (0., .4, .8)
 
 
 def fingerprint(path):
-    """Of a model that latents were made with: latents of several models must not be mixed."""
+    """Of a model and the mask that latents were made with: latents of several must not be mixed."""
     with open(path, "rb") as f:
-        return hashlib.sha256(f.read()).hexdigest()[:16]
+        return hashlib.sha256(f.read() + recipe.region_mask().tobytes()).hexdigest()[:16]
 
 
 def earlier(path):
