@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { Fault } from '#lib/fault/fault.ts';
+import { forbidTelemetry } from './no-telemetry.ts';
 import type { ChosenProvider } from './provider.ts';
 import {
   faultFromMessage,
@@ -77,6 +78,7 @@ export function createLane(settings: WorkerSettings, workerUrl: URL): Lane {
   };
 
   const spawn = (): Incarnation => {
+    forbidTelemetry();
     const worker = new Worker(workerUrl, { workerData: settings });
     const pending = new Map<number, Pending>();
     const ready = Promise.withResolvers<ChosenProvider>();
