@@ -36,7 +36,7 @@ export interface LandmarkConfig {
 
 export const DEFAULT_LANDMARK_CONFIG: LandmarkConfig = {
   surveyEdgePx: 960,
-  squareOversampling: 2,
+  squareOversampling: 1.5,
   maxTrackEdgePx: 1920,
   readAheadFrames: 4,
   maxGapFrames: 12,

@@ -8,7 +8,7 @@ import { visibleLandmarks } from './conditions.ts';
 import { cropTransform } from './crop.ts';
 import { imageMask, latentMask, maskPolygon } from './mask.ts';
 import { meanFace } from './testing/mean-face.ts';
-import { MOUTH, MOUTH_OPENING } from './topology.ts';
+import { DIFFTALK_VISIBLE, MOUTH, MOUTH_OPENING } from './topology.ts';
 
 const folder = new URL('../../test/bundles/tiny/', import.meta.url);
 const manifest: BundleManifest = parseManifest(
@@ -172,14 +172,23 @@ describe('latentMask', () => {
 });
 
 describe('visibleLandmarks', () => {
-  it('gives fractions of the crop in the recipe order, or crop pixels as the original code does', () => {
+  it('gives fractions of the crop in the order of the recipe', () => {
     const face = meanFace().map((value) => 2 * value + 30);
     const transform = cropTransform(face, manifest.crop);
     const { shape, data } = visibleLandmarks(face, transform, manifest);
     expect(shape).toEqual([30, 2]);
     expect(data[0]! * 512).toBeCloseTo(119.6, 1);
     expect(data[1]! * 512).toBeCloseTo(204.01, 1);
-    const landmarks = { ...manifest.landmarks, unit: 'crop-pixels' as const };
-    expect(visibleLandmarks(face, transform, { ...manifest, landmarks }).data[1]).toBeCloseTo(204.01, 1);
+  });
+
+  it('gives the 39 points of the released DiffTalk code in crop pixels, as its encoder was trained', () => {
+    const face = meanFace().map((value) => 2 * value + 30);
+    const landmarks = { ...manifest.landmarks, visible: DIFFTALK_VISIBLE, unit: 'crop-pixels' as const };
+    const transform = cropTransform(face, manifest.crop);
+    const { shape, data } = visibleLandmarks(face, transform, { ...manifest, landmarks });
+    expect(shape).toEqual([39, 2]);
+    expect(data[1]).toBeCloseTo(204.01, 1);
+    // Row 4 is point 13: the lower jaw, 4 to 12, is left out.
+    expect(data[8]).toBeCloseTo(372.51, 1);
   });
 });

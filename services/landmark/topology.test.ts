@@ -1,15 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { meanFace } from './testing/mean-face.ts';
 import {
   DIFFTALK_VISIBLE,
   INNER_LIPS,
   JAW,
   LEFT_BROW,
   LEFT_EYE,
-  MIRROR,
-  MOUTH,
   MOUTH_OPENING,
-  mirrorLandmarks,
   NOSE_BASE,
   NOSE_BRIDGE,
   OUTER_LIPS,
@@ -42,25 +38,5 @@ describe('the iBUG-68 layout', () => {
 
   it('keeps the points that tell mouth opening apart from the rigid ones', () => {
     expect(RIGID.filter((index) => MOUTH_OPENING.includes(index))).toEqual([]);
-  });
-});
-
-describe('mirrorLandmarks', () => {
-  it('exchanges right and left, and each part with its counterpart', () => {
-    expect([...MIRROR].sort((a, b) => a - b)).toEqual(Array.from({ length: 68 }, (_, i) => i));
-    for (const [index, other] of MIRROR.entries()) expect(MIRROR[other]).toBe(index);
-    const image = (indices: readonly number[]): number[] =>
-      indices.map((i) => MIRROR[i]!).sort((a, b) => a - b);
-    expect(image(RIGHT_EYE)).toEqual(LEFT_EYE);
-    expect(image(RIGHT_BROW)).toEqual(LEFT_BROW);
-    for (const own of [JAW, NOSE_BRIDGE, NOSE_BASE, MOUTH, OUTER_LIPS, INNER_LIPS])
-      expect(image(own)).toEqual(own);
-  });
-
-  it('leaves a symmetric face where it is, to a twentieth of a pixel', () => {
-    const face = meanFace();
-    mirrorLandmarks(face, 512).forEach((value, i) => {
-      expect(value).toBeCloseTo(face[i]!, 1);
-    });
   });
 });

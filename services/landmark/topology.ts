@@ -36,25 +36,3 @@ export const MOUTH_OPENING: readonly number[] = [...span(3, 13), ...MOUTH];
 
 /** Eye corners and nose bridge: bone beneath, so that they follow the head and neither speech, brows nor blinks. */
 export const RIGID: readonly number[] = [...NOSE_BRIDGE, 36, 39, 42, 45];
-
-/** MIRROR[i] is the point that takes the place of point i when the picture is flipped left to right. */
-export const MIRROR: readonly number[] = [
-  ...span(0, 16).reverse(),
-  ...span(17, 26).reverse(),
-  ...NOSE_BRIDGE,
-  ...span(31, 35).reverse(),
-  ...[45, 44, 43, 42, 47, 46],
-  ...[39, 38, 37, 36, 41, 40],
-  ...[54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55],
-  ...[64, 63, 62, 61, 60, 67, 66, 65],
-];
-
-/** The landmarks of a picture of the given width, flipped left to right. */
-export function mirrorLandmarks(points: LandmarkPoints, widthPx: number): LandmarkPoints {
-  const mirrored = new Float64Array(points.length);
-  MIRROR.forEach((source, index) => {
-    mirrored[2 * index] = widthPx - points[2 * source]!;
-    mirrored[2 * index + 1] = points[2 * source + 1]!;
-  });
-  return mirrored;
-}
