@@ -8,6 +8,7 @@ import { type Environment, parseConfig } from '#lib/config/parse.ts';
 import { toFault } from '#lib/fault/fault.ts';
 import { MESH_FIELDS, type MeshConfig } from './config-fields.ts';
 import { openConfiguredCatalog, startInference } from './leaf-services.ts';
+import { readOptions } from './read-options.ts';
 
 export const DOCTOR_USAGE = `talkmesh doctor            checks ffmpeg and its encoders, NATS, ports, models and providers
 talkmesh doctor --config   lists every configuration key
@@ -89,7 +90,10 @@ const CHECKS: readonly Check[] = [
 
 /** Resolves with the exit status: 0 when everything is there. */
 export async function runDoctorCommand(args: readonly string[], env: Environment): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options: { config: { type: 'boolean', default: false } } });
+  const values = readOptions(
+    () => parseArgs({ args: [...args], options: { config: { type: 'boolean', default: false } } }),
+    DOCTOR_USAGE,
+  );
   if (values.config) {
     for (const { key, description, accepts, default: fallback } of describeFields(MESH_FIELDS)) {
       process.stdout.write(

@@ -1,8 +1,6 @@
 /** `talkmesh render`: a face and a voice in, a video out, in this process. */
 
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { RenderSummary } from '#gen/talkmesh/compositor/v1/compositor_service_pb.ts';
@@ -13,6 +11,7 @@ import { REFERENCE_MODE_NAMES, referenceModeName, referenceModeOf } from '#lib/r
 import { durationMs } from '#lib/rpc/duration.ts';
 import { COMMON_FIELDS } from './config-fields.ts';
 import { createProgressBar } from './progress-bar.ts';
+import { readOptions } from './read-options.ts';
 import { createRenderPipeline, type RenderPipeline } from './render-pipeline.ts';
 
 export const RENDER_USAGE = `talkmesh render --source FACE --audio VOICE --out VIDEO [options]
@@ -64,21 +63,19 @@ export async function runRenderCommand(
 }
 
 function parseOptions(args: readonly string[]) {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      source: { type: 'string' },
-      audio: { type: 'string' },
-      out: { type: 'string' },
-      bundle: { type: 'string', default: '' },
-      steps: { type: 'string', default: '0' },
-      seed: { type: 'string', default: '0' },
-      'reference-mode': { type: 'string' },
-      fps: { type: 'string' },
-      'no-mark': { type: 'boolean', default: false },
-      json: { type: 'string' },
-    },
-  });
+  const options = {
+    source: { type: 'string' },
+    audio: { type: 'string' },
+    out: { type: 'string' },
+    bundle: { type: 'string', default: '' },
+    steps: { type: 'string', default: '0' },
+    seed: { type: 'string', default: '0' },
+    'reference-mode': { type: 'string' },
+    fps: { type: 'string' },
+    'no-mark': { type: 'boolean', default: false },
+    json: { type: 'string' },
+  } as const;
+  const values = readOptions(() => parseArgs({ args: [...args], options }), RENDER_USAGE);
   const { source, audio, out } = values;
   if (source === undefined || audio === undefined || out === undefined) {
     const missing = ['source', 'audio', 'out'].filter((name) => values[name as 'source'] === undefined);
@@ -125,26 +122,45 @@ async function renderToFile(
   let summary: RenderSummary | undefined;
   // The video appears under its name only when it is whole.
   const partial = join(dirname(out), `.${basename(out)}.partial`);
-  const file = createWriteStream(partial);
   try {
-    await once(file, 'open');
-    for await (const { part } of pipeline.compositor.render(request, { signal })) {
-      if (part.case === 'progress') {
-        bar.update(Number(part.value.frameCount), Number(part.value.expectedFrameCount));
+    const file = await writing(open(partial, 'w'));
+    try {
+      for await (const { part } of pipeline.compositor.render(request, { signal })) {
+        if (part.case === 'progress') {
+          bar.update(Number(part.value.frameCount), Number(part.value.expectedFrameCount));
+        }
+        if (part.case === 'media') await writing(writeAll(file, part.value));
+        if (part.case === 'summary') summary = part.value;
       }
-      if (part.case === 'media' && !file.write(part.value)) await once(file, 'drain');
-      if (part.case === 'summary') summary = part.value;
+    } finally {
+      await writing(file.close());
     }
-    file.end();
-    await once(file, 'close');
-    await rename(partial, out);
+    await writing(rename(partial, out));
   } finally {
     bar.stop();
-    file.destroy();
     await rm(partial, { force: true });
   }
   const wallMs = performance.now() - startedAt;
   return report(out, summary!, wallMs, pipeline.runtime.busyMs() - busyBeforeMs);
+}
+
+/** A step of writing the video. Its failures are the machine's or the caller's: the folder, the disk. */
+async function writing<T>(step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
+    const kind = code === 'ENOSPC' ? 'saturated' : 'precondition';
+    const description = `cannot be written (${code}); name a file in a folder that exists and has room`;
+    throw new Fault(kind, 'OUTPUT_UNWRITABLE', `--out: ${description}`, {
+      violations: [{ field: '--out', description }],
+      cause,
+    });
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
 }
 
 function report(out: string, summary: RenderSummary, wallMs: number, busyMs: number): RenderReport {

@@ -9,6 +9,7 @@ import { createMetrics } from '#lib/telemetry/metrics.ts';
 import { startTracing } from '#lib/telemetry/tracing.ts';
 import { MESH_FIELDS } from './config-fields.ts';
 import { createMesh } from './mesh.ts';
+import { readOptions } from './read-options.ts';
 import { parseRole } from './roles.ts';
 import { TALKMESH_VERSION } from './version.ts';
 
@@ -22,7 +23,10 @@ export const UP_USAGE = `talkmesh up [--only SERVICE]
 
 /** Resolves with the exit status. */
 export async function runUpCommand(args: readonly string[], env: Environment): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options: { only: { type: 'string' } } });
+  const values = readOptions(
+    () => parseArgs({ args: [...args], options: { only: { type: 'string' } } }),
+    UP_USAGE,
+  );
   const config = parseConfig(MESH_FIELDS, env);
   const only = values.only === undefined ? undefined : parseRole(values.only);
   if (only !== undefined && config.natsUrl === undefined) {

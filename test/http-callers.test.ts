@@ -257,7 +257,7 @@ describe('the gateway', () => {
         imageSize: 512,
         frameRate: { numerator: 25, denominator: 1 },
         defaultStepCount: 2,
-        referenceModes: ['REFERENCE_MODE_PROGRESSIVE', 'REFERENCE_MODE_FIXED'],
+        referenceModes: ['REFERENCE_MODE_SOURCE', 'REFERENCE_MODE_FIXED', 'REFERENCE_MODE_PROGRESSIVE'],
         visibleMarkRequired: true,
       }),
     ]);

@@ -105,7 +105,7 @@ describe('a render that succeeds', () => {
         bundle: 'tiny',
         seed: '3',
         provider: 'cpu',
-        referenceMode: 'REFERENCE_MODE_PROGRESSIVE',
+        referenceMode: 'REFERENCE_MODE_SOURCE',
         sourceSha256: face.slice('sha256:'.length),
         voiceSha256: voice.slice('sha256:'.length),
       },
