@@ -1,118 +1,35 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type DenoiseResponse,
-  DenoiserService,
-  StreamClass,
-} from '#gen/talkmesh/denoiser/v1/denoiser_service_pb.ts';
+import { DenoiserService, StreamClass } from '#gen/talkmesh/denoiser/v1/denoiser_service_pb.ts';
 import { ReferenceMode } from '#gen/talkmesh/recipe/v1/recipe_pb.ts';
-import { type Catalog, openCatalog } from '#lib/inference/catalog.ts';
 import type { BundleManifest } from '#lib/inference/manifest.ts';
-import { createInferenceRuntime, type InferenceRuntime, type RunRecord } from '#lib/inference/runtime.ts';
+import { createInferenceRuntime } from '#lib/inference/runtime.ts';
 import { durationMs } from '#lib/rpc/duration.ts';
 import { local } from '#lib/rpc/local.ts';
-import type { ServiceClient } from '#lib/rpc/service-types.ts';
-import { DEFAULT_DENOISER_CONFIG, type DenoiserConfig } from './config.ts';
+import { DEFAULT_DENOISER_CONFIG } from './config.ts';
 import { createDenoiserService } from './service.ts';
 import {
   collectFaces,
   frameRequest,
-  type HeaderFields,
   headerRequest,
   type RequestInit,
   referenceRegion,
   streamRequests,
 } from './testing/conditions.ts';
-
-const TINY = fileURLToPath(new URL('../../test/bundles/tiny', import.meta.url));
-
-/** The parts of a manifest that the tests change. */
-interface ManifestJson {
-  readonly diffusion: Record<string, unknown>;
-  readonly reference: Record<string, unknown>;
-  readonly latent: Record<string, unknown>;
-  readonly graphs: { readonly face_decoder: Record<string, unknown> };
-}
-
-type Client = ServiceClient<typeof DenoiserService>;
+import { createTinyDenoiser, type DenoiserClient, just, type TinyDenoiser } from './testing/tiny-denoiser.ts';
 
 describe('createDenoiserService()', () => {
-  const runs: RunRecord[] = [];
-  let folder: string;
-  let catalog: Catalog;
-  let runtime: InferenceRuntime;
+  let denoiser: TinyDenoiser;
   let manifest: BundleManifest;
-  let client: Client;
-
+  let client: DenoiserClient;
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'talkmesh-denoiser-'));
-    await cp(TINY, join(folder, 'tiny'), { recursive: true });
-    await variant('guided', (json) => {
-      json.diffusion.guidanceScale = { default: 2, unconditionalContext: Array(32).fill(0) };
-    });
-    await variant('released', (json) => {
-      Object.assign(json.diffusion, {
-        predictionType: 'epsilon',
-        timestepSpacing: 'leading-plus-one',
-        finalAlphaCumprod: 'first',
-        inpaint: 'replace',
-        steps: { default: 4, min: 1, max: 200 },
-      });
-      Object.assign(json.reference, { modes: ['fixed'], default: 'fixed' });
-      json.latent.scale = 0.5;
-    });
-    await variant('damaged', (json) => {
-      json.graphs.face_decoder.sha256 = '0'.repeat(64);
-    });
-    catalog = await openCatalog({ folders: [folder], defaultBundle: 'tiny' });
-    manifest = catalog.get('tiny').manifest;
-    runtime = await createInferenceRuntime(
-      { provider: 'cpu', threadCount: 2 },
-      { onRun: (run) => runs.push(run) },
-    );
-    client = serve();
+    denoiser = await createTinyDenoiser();
+    ({ manifest, client } = denoiser);
   });
-  afterAll(async () => {
-    await runtime.close();
-    await rm(folder, { recursive: true });
-  });
-
-  /** The tiny bundle under another name, with a changed manifest. */
-  async function variant(name: string, change: (json: ManifestJson) => void): Promise<void> {
-    await cp(TINY, join(folder, name), { recursive: true });
-    const path = join(folder, name, 'bundle.json');
-    const json = JSON.parse(await readFile(path, 'utf8')) as ManifestJson;
-    change(json);
-    await writeFile(path, JSON.stringify({ ...json, name }));
-  }
-
-  function serve(config: Partial<DenoiserConfig> = {}): Client {
-    return local(
-      DenoiserService,
-      createDenoiserService({ ...DEFAULT_DENOISER_CONFIG, ...config }, { catalog, runtime }),
-    );
-  }
-
-  function solo(seed: number, first: number, end: number, header: HeaderFields = {}, of = manifest) {
-    return collectFaces(client.denoise(streamRequests(of, seed, first, end, header)));
-  }
-
-  async function parts(requests: AsyncIterable<RequestInit>): Promise<DenoiseResponse['part'][]> {
-    const received: DenoiseResponse['part'][] = [];
-    for await (const { part } of client.denoise(requests)) received.push(part);
-    return received;
-  }
-
-  async function* just(...requests: RequestInit[]): AsyncGenerator<RequestInit> {
-    yield* requests;
-  }
+  afterAll(() => denoiser.close());
 
   it('says its terms, gives a face for each frame in order, and a summary', async () => {
-    const before = runtime.inferenceMs();
-    const received = await parts(streamRequests(manifest, 1, 3, 6));
+    const before = denoiser.runtime.inferenceMs();
+    const received = await denoiser.parts(streamRequests(manifest, 1, 3, 6));
     expect(received.map((part) => part.case)).toEqual(['started', 'face', 'face', 'face', 'summary']);
     expect(received[0]?.value).toMatchObject({
       inferenceStepCount: 2,
@@ -132,32 +49,32 @@ describe('createDenoiserService()', () => {
     if (summary.case !== 'summary') throw new Error('no summary');
     expect(summary.value.faceCount).toBe(3n);
     // Alone, the stream's share is all of the time inside graphs.
-    expect(durationMs(summary.value.inferenceTime)).toBeCloseTo(runtime.inferenceMs() - before, 2);
+    expect(durationMs(summary.value.inferenceTime)).toBeCloseTo(denoiser.runtime.inferenceMs() - before, 2);
   });
 
   it('takes a stream without frames', async () => {
-    const received = await parts(just(headerRequest(manifest, 1)));
+    const received = await denoiser.parts(just(headerRequest(manifest, 1)));
     expect(received.map((part) => part.case)).toEqual(['started', 'summary']);
   });
 
   it('depends on the seed, the conditions, the reference and the steps', async () => {
-    const [plain] = (await solo(1, 0, 1)).values();
+    const [plain] = (await denoiser.solo(1, 0, 1)).values();
     const faces = await Promise.all([
-      solo(1, 0, 1, { seed: 2n }),
-      solo(1, 0, 1, { inferenceStepCount: 1 }),
-      solo(1, 0, 1, {
+      denoiser.solo(1, 0, 1, { seed: 2n }),
+      denoiser.solo(1, 0, 1, { inferenceStepCount: 1 }),
+      denoiser.solo(1, 0, 1, {
         referenceRegion: referenceRegion(manifest, 5),
       }),
       collectFaces(client.denoise(just(headerRequest(manifest, 1), frameRequest(manifest, 9, 0)))),
     ]);
     for (const face of faces) expect(face.get(0)).not.toEqual(plain);
-    expect((await solo(1, 0, 1)).get(0)).toEqual(plain);
+    expect((await denoiser.solo(1, 0, 1)).get(0)).toEqual(plain);
   });
 
   it("takes the frame before as the reference in progressive mode, and the header's in fixed mode", async () => {
     const [progressive, fixed, reset] = await Promise.all([
-      solo(1, 0, 3, { referenceMode: ReferenceMode.PROGRESSIVE }),
-      solo(1, 0, 3, { referenceMode: ReferenceMode.FIXED }),
+      denoiser.solo(1, 0, 3, { referenceMode: ReferenceMode.PROGRESSIVE }),
+      denoiser.solo(1, 0, 3, { referenceMode: ReferenceMode.FIXED }),
       collectFaces(
         client.denoise(
           just(
@@ -199,10 +116,10 @@ describe('createDenoiserService()', () => {
   it('resumed where the reference is reset, equals a stream that was never interrupted', async () => {
     const { resetFrames } = manifest.reference;
     const mode = { referenceMode: ReferenceMode.PROGRESSIVE };
-    const whole = await solo(4, resetFrames - 3, resetFrames + 3, mode);
-    const resumed = await solo(4, resetFrames, resetFrames + 3, mode);
+    const whole = await denoiser.solo(4, resetFrames - 3, resetFrames + 3, mode);
+    const resumed = await denoiser.solo(4, resetFrames, resetFrames + 3, mode);
     for (const [frameIndex, face] of resumed) expect(face).toEqual(whole.get(frameIndex));
-    const elsewhere = await solo(4, resetFrames - 1, resetFrames, mode);
+    const elsewhere = await denoiser.solo(4, resetFrames - 1, resetFrames, mode);
     expect(elsewhere.get(resetFrames - 1)).not.toEqual(whole.get(resetFrames - 1));
   });
 
@@ -214,7 +131,9 @@ describe('createDenoiserService()', () => {
       Object.assign(request.part!.value!, { visibleLandmarks, maskedRegion });
     const stills = [1, 2].map((index) => frameRequest(manifest, 1, index, { still: true }));
     const encodings = (): number =>
-      runs.filter(({ graph }) => graph === 'face_encoder').reduce((sum, { batchSize }) => sum + batchSize, 0);
+      denoiser.runs
+        .filter(({ graph }) => graph === 'face_encoder')
+        .reduce((sum, { batchSize }) => sum + batchSize, 0);
     const before = encodings();
     const still = await collectFaces(client.denoise(just(whole[0]!, whole[1]!, ...stills)));
     expect(encodings() - before).toBe(2);
@@ -234,9 +153,10 @@ describe('createDenoiserService()', () => {
       },
     }));
     const expected: Map<number, string>[] = [];
-    for (const { seed, first, end, header } of jobs) expected.push(await solo(seed, first, end, header));
+    for (const { seed, first, end, header } of jobs)
+      expected.push(await denoiser.solo(seed, first, end, header));
 
-    const before = runs.length;
+    const before = denoiser.runs.length;
     // Others come and go at random moments while the five run, some without a word, some in mid-frame.
     const visits = Array.from({ length: 8 }, async (_, at) => {
       await new Promise((resolve) => setTimeout(resolve, at * 9));
@@ -261,12 +181,14 @@ describe('createDenoiserService()', () => {
       if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ kind: 'cancelled' });
     }
     expect(shared).toEqual(expected);
-    const shares = runs.slice(before).filter(({ graph, batchSize }) => graph === 'denoiser' && batchSize > 1);
+    const shares = denoiser.runs
+      .slice(before)
+      .filter(({ graph, batchSize }) => graph === 'denoiser' && batchSize > 1);
     expect(shares.length).toBeGreaterThan(3);
   });
 
   it('does not take more frames than it may hold while the caller does not read', async () => {
-    const patient = serve({ maxFramesInFlight: 3 });
+    const patient = denoiser.serve({ maxFramesInFlight: 3 });
     let sent = -1;
     async function* counted(): AsyncGenerator<RequestInit> {
       for await (const request of streamRequests(manifest, 1, 0, 40)) {
@@ -287,7 +209,7 @@ describe('createDenoiserService()', () => {
   });
 
   it("ends at once when the caller cancels, and frees the stream's place", async () => {
-    const single = serve({ maxStreamCount: 1, retryAfterMs: 1234 });
+    const single = denoiser.serve({ maxStreamCount: 1, retryAfterMs: 1234 });
     const controller = new AbortController();
     async function* stalled(): AsyncGenerator<RequestInit> {
       yield headerRequest(manifest, 1);
@@ -308,114 +230,40 @@ describe('createDenoiserService()', () => {
 
   it('fails streams as unavailable when the inference ends under them, and refuses a damaged bundle', async () => {
     const doomed = await createInferenceRuntime({ provider: 'cpu', threadCount: 1 });
-    const service = createDenoiserService(DEFAULT_DENOISER_CONFIG, { catalog, runtime: doomed });
+    const service = createDenoiserService(DEFAULT_DENOISER_CONFIG, {
+      catalog: denoiser.catalog,
+      runtime: doomed,
+    });
     const responses = local(DenoiserService, service).denoise(streamRequests(manifest, 1, 0, 1000));
     const faces = (async () => {
       for await (const { part } of responses) if (part.case === 'face') void doomed.close();
     })();
     await expect(faces).rejects.toMatchObject({ kind: 'unavailable' });
-    await expect(solo(1, 0, 1, { bundle: 'damaged' })).rejects.toMatchObject({
+    await expect(denoiser.solo(1, 0, 1, { bundle: 'damaged' })).rejects.toMatchObject({
       kind: 'corrupt',
       reason: 'BUNDLE_CHECKSUM_MISMATCH',
     });
   });
 
   it('guides by the unconditional context when the bundle has one', async () => {
-    const guided = catalog.get('guided').manifest;
+    const guided = denoiser.catalog.get('guided').manifest;
     const [off, strong, preset] = await Promise.all([
-      solo(1, 0, 2, { guidanceScale: 1 }, guided),
-      solo(1, 0, 2, { guidanceScale: 3 }, guided),
-      solo(1, 0, 2, {}, guided),
+      denoiser.solo(1, 0, 2, { guidanceScale: 1 }, guided),
+      denoiser.solo(1, 0, 2, { guidanceScale: 3 }, guided),
+      denoiser.solo(1, 0, 2, {}, guided),
     ]);
-    expect(off).toEqual(await solo(1, 0, 2));
+    expect(off).toEqual(await denoiser.solo(1, 0, 2));
     expect(strong.get(0)).not.toEqual(off.get(0));
     expect(preset.get(0)).not.toEqual(strong.get(0));
   });
 
-  it('runs the recipe of the released code: its steps, known latents re-noised, a latent scale', async () => {
-    const released = catalog.get('released').manifest;
-    const received = await parts(streamRequests(released, 1, 0, 2, { inferenceStepCount: 30 }));
+  it('denoiser.runs the recipe of the released code: its steps, known latents re-noised, a latent scale', async () => {
+    const released = denoiser.catalog.get('released').manifest;
+    const received = await denoiser.parts(streamRequests(released, 1, 0, 2, { inferenceStepCount: 30 }));
     expect(received[0]?.value).toMatchObject({ inferenceStepCount: 31, referenceMode: ReferenceMode.FIXED });
     expect(received.map((part) => part.case)).toEqual(['started', 'face', 'face', 'summary']);
-    await expect(solo(1, 0, 1, { inferenceStepCount: 9 }, released)).rejects.toMatchObject({
+    await expect(denoiser.solo(1, 0, 1, { inferenceStepCount: 9 }, released)).rejects.toMatchObject({
       reason: 'STEPS_UNSUPPORTED',
     });
-  });
-
-  it.each<[string, HeaderFields]>([
-    ['STEPS_OUT_OF_RANGE', { inferenceStepCount: 10_000 }],
-    ['STEPS_OUT_OF_RANGE', { inferenceStepCount: -1 }],
-    ['GUIDANCE_UNSUPPORTED', { guidanceScale: 1.5 }],
-    ['GUIDANCE_OUT_OF_RANGE', { guidanceScale: 0.5 }],
-    ['GUIDANCE_OUT_OF_RANGE', { guidanceScale: Number.NaN }],
-    ['REFERENCE_MODE_UNSUPPORTED', { referenceMode: 7 as ReferenceMode }],
-    ['STREAM_CLASS_UNKNOWN', { streamClass: 9 as StreamClass }],
-    ['REGION_SIZE_MISMATCH', { referenceRegion: { width: 64, height: 64, data: new Uint8Array(12_288) } }],
-    ['REGION_SIZE_MISMATCH', { referenceRegion: { width: 256, height: 256, data: new Uint8Array(5) } }],
-  ])('refuses a header with %s', async (reason, header) => {
-    await expect(solo(1, 0, 1, header)).rejects.toMatchObject({ kind: 'invalid', reason });
-  });
-
-  it('names everything that is wrong with a header', async () => {
-    const part = {
-      case: 'header' as const,
-      value: { bundle: 'tiny', inferenceStepCount: 500, guidanceScale: 99 },
-    };
-    await expect(parts(just({ part }))).rejects.toMatchObject({
-      reason: 'HEADER_INVALID',
-      violations: [
-        {
-          field: 'header.reference_region',
-          description: expect.stringMatching(/is required: .* 256x256 RGB/),
-        },
-        {
-          field: 'header.inference_step_count',
-          description: expect.stringContaining('is 500; this bundle takes 1 to 200'),
-        },
-        { field: 'header.guidance_scale', description: expect.stringContaining('is 99; send 1 (off) to 10') },
-      ],
-    });
-    await expect(solo(1, 0, 1, { bundle: 'f16' })).rejects.toMatchObject({
-      kind: 'missing',
-      reason: 'BUNDLE_UNKNOWN',
-    });
-  });
-
-  it('refuses what is out of order or not a frame, after the faces before it', async () => {
-    const header = headerRequest(manifest, 1);
-    const frame = (index: number, changes: object = {}) => {
-      const request = frameRequest(manifest, 1, index);
-      Object.assign(request.part!.value!, changes);
-      return request;
-    };
-    const refusal = async (...requests: RequestInit[]): Promise<string> => {
-      let faceCount = 0;
-      try {
-        for await (const { part } of client.denoise(just(...requests))) if (part.case === 'face') faceCount++;
-      } catch (error) {
-        return `${faceCount} ${(error as { reason: string }).reason}`;
-      }
-      return `${faceCount} accepted`;
-    };
-    const { featureWindow } = frame(0).part!.value as {
-      featureWindow: { shape: bigint[]; data: Uint8Array };
-    };
-    const broken = new Float32Array(featureWindow.data.length / 4).fill(Number.NaN);
-    expect(await refusal()).toBe('0 HEADER_MISSING');
-    expect(await refusal(frame(0))).toBe('0 HEADER_MISSING');
-    expect(await refusal({})).toBe('0 HEADER_MISSING');
-    expect(await refusal(header, frame(0), header)).toBe('1 HEADER_REPEATED');
-    expect(await refusal(header, frame(0), {})).toBe('1 REQUEST_EMPTY');
-    expect(await refusal(header, frame(0), frame(2))).toBe('1 FRAME_OUT_OF_ORDER');
-    expect(await refusal(header, frame(1), frame(1))).toBe('1 FRAME_OUT_OF_ORDER');
-    expect(await refusal(header, frame(-1))).toBe('0 FRAME_INDEX_OUT_OF_RANGE');
-    expect(await refusal(header, frame(0, { frameIndex: 2n ** 60n }))).toBe('0 FRAME_INDEX_OUT_OF_RANGE');
-    expect(await refusal(header, frame(0, { maskedRegion: undefined }))).toBe('0 REGION_MISSING');
-    expect(await refusal(header, frame(0, { visibleLandmarks: undefined }))).toBe('0 TENSOR_MISSING');
-    expect(await refusal(header, frame(0), frame(1, { featureWindow: undefined }))).toBe('1 TENSOR_MISSING');
-    const notFinite = { ...featureWindow, data: new Uint8Array(broken.buffer) };
-    expect(await refusal(header, frame(0, { featureWindow: notFinite }))).toBe('0 TENSOR_NOT_FINITE');
-    const presentationTime = { seconds: -1n, nanos: 0 };
-    expect(await refusal(header, frame(0, { presentationTime }))).toBe('0 PRESENTATION_TIME_OUT_OF_RANGE');
   });
 });
