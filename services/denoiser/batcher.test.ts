@@ -259,6 +259,7 @@ describe('createBatcher()', () => {
         const outcomes = new Map<number, 'consumed' | 'failed'>();
         const submitted: { id: number; member: number; stage: BatchStage; dueMs: number }[] = [];
         const latestDue = new Map<string, number>();
+        const consumed: { id: number; value: number }[] = [];
         const underWay: BegunCall[] = [];
         let seen = 0;
         const step = async (): Promise<void> => {
@@ -285,7 +286,7 @@ describe('createBatcher()', () => {
           members[member]!.submit(stage, {
             dueMs,
             fill: ({ x }) => void float32Values(x).fill(id),
-            consume: ({ y }) => expect(float32Values(y)[0]).toBe(id * 2),
+            consume: ({ y }) => void consumed.push({ id, value: float32Values(y)[0]! }),
           }).then(
             () => settle('consumed'),
             () => settle('failed'),
@@ -311,6 +312,7 @@ describe('createBatcher()', () => {
           for (const call of underWay.splice(0)) call.finish();
           await step();
         }
+        for (const { id, value } of consumed) expect(value).toBe(id * 2);
         const served = bench.calls.flatMap(({ rows }) => rows);
         expect(new Set(served).size).toBe(served.length);
         for (const member of [0, 1, 2, 3]) {
