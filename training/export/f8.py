@@ -1,6 +1,7 @@
 """Makes the bundle f8-512 from checkpoints.
 
-    python3 -m export.f8 --cache .cache --audio .cache/audio/encoder.pt --version 1 --quality .cache/quality.json --out ../bundles/f8-512
+    python3 -m export.f8 --cache .cache --audio .cache/audio/encoder.pt --version 1 --quality .cache/quality.json \\
+        --provenance .cache/provenance.json --out ../bundles/f8-512
 
 Reads autoencoder-final.pt, denoiser.pt, detector.pt and landmarks.pt of the cache, and export/CARD.f8-512.md.
 """
@@ -46,6 +47,7 @@ def main():
     ap.add_argument("--version", required=True)
     ap.add_argument("--quality", required=True, help="JSON of measured figures")
     ap.add_argument("--provenance", required=True, help="JSON: trainedOn, seconds, device, commit")
+    ap.add_argument("--steps", type=int, default=1, help="default steps: those that measured best")
     ap.add_argument("--out", required=True)
     args = ap.parse_args()
     modules = modules_of(args.cache, args.audio)
@@ -58,6 +60,7 @@ def main():
     with open(os.path.join(HERE, "CARD.f8-512.md"), encoding="utf8") as f:
         card = f.read()
     manifest = recipe.manifest("f8-512", args.version, load_checkpoint(args.audio)["normalisation"])
+    manifest["diffusion"]["steps"]["default"] = args.steps
     provenance["parameters"] = {k: sum(p.numel() for p in m.parameters()) for k, m in modules.items()}
     written = write_bundle(args.out, manifest, graphs, provenance, quality, texts={"CARD.md": card}, halve=True)
     print(args.out, written["provenance"]["onnxMaxError"])
