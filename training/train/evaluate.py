@@ -38,8 +38,11 @@ def load_denoiser(path, device):
     return net.eval().to(device), conditioner.eval().to(device)
 
 
-def generate(models, clip, features, steps, device, progressive=False, seed=0):
-    """uint8 regions [n, 256, 256, 3]: the generated mouth blended over the frames of the clip, as the product does."""
+def generate(models, clip, features, steps, device, progressive=False, seed=0, references=None):
+    """uint8 regions [n, 256, 256, 3]: the generated mouth blended over the frames of the clip, as the product does.
+
+    The reference is the clip's first frame, the frame made before (progressive), or one of `references` [n, 4, 32, 32].
+    """
     encoder, decoder, net, conditioner = models
     blend = torch.from_numpy(recipe.region_mask(recipe.MASK_FEATHER_PX)).to(device)
     images, n = to_tensor(clip["region"], device), len(clip["frames"])
@@ -51,7 +54,8 @@ def generate(models, clip, features, steps, device, progressive=False, seed=0):
     for k in range(0, n, size):
         rows = slice(k, min(n, k + size))
         count = rows.stop - rows.start
-        z = sample(lambda x, t: net(x, masked[rows], reference.expand(count, -1, -1, -1), t, context[rows]),
+        seen = reference.expand(count, -1, -1, -1) if references is None else references[rows]
+        z = sample(lambda x, t: net(x, masked[rows], seen, t, context[rows]),
                    noise.expand(count, -1, -1, -1), steps)
         image = blend * decoder(z).clamp(-1, 1) + (1 - blend) * images[rows]
         if progressive:
@@ -130,13 +134,18 @@ def main():
             for s in args.steps:
                 rows[f"steps{s}"] = generate(models, clip, clip["windows"], s, device)
             rows["wrongAudio"] = generate(models, clip, other, args.steps[0], device)
+            if "other" in clip:  # the frame's own pose with another mouth, as when a source video is its own reference
+                other = torch.from_numpy(clip["other"].astype(np.float32)).to(device)
+                for s in args.steps:
+                    rows[f"source{s}"] = generate(models, clip, clip["windows"], s, device, references=other)
             if args.progressive:
                 rows["progressive"] = generate(models, clip, clip["windows"], args.steps[0], device, progressive=True)
             for key, made in rows.items():
                 table.setdefault(key, []).append(scores(read, made, truth, mask))
             if args.sheet and n < 4:
                 hidden = np.where(mask[..., None] > 0, 0, truth).astype(np.uint8)
-                sheet.append((truth, hidden, rows[f"steps{args.steps[-1]}"], rows["wrongAudio"]))
+                best = rows.get(f"source{args.steps[0]}", rows[f"steps{args.steps[0]}"])
+                sheet.append((truth, hidden, best, rows["wrongAudio"]))
             print(n, {k: round(v[-1]["apertureCorrelation"], 3) for k, v in table.items()}, flush=True)
     figures = {k: {m: round(float(np.mean([r[m] for r in v])), 3) for m in v[0]} for k, v in table.items()}
     for key, value in figures.items():
