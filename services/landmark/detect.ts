@@ -3,13 +3,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { invalidField } from '#lib/fault/fault.ts';
-import { openFrames } from '#lib/media/frames.ts';
 import { fileFault } from '#lib/media/media-fault.ts';
-import { probeMedia } from '#lib/media/probe.ts';
+import { readPhotograph } from '#lib/media/photograph.ts';
+import type { PictureSize } from '#lib/media/picture-filter.ts';
+import { DEFAULT_LIMITS, probeMedia } from '#lib/media/probe.ts';
 import type { RgbFrame } from '#lib/media/rgb-frame.ts';
 import type { LandmarkConfig } from './config.ts';
-import { createFaceDetector, type DetectedBox } from './detector.ts';
-import { squareAround } from './geometry.ts';
+import { type ConfirmedFace, confirmFaces } from './confirm.ts';
+import { createFaceDetector } from './detector.ts';
+import { boundsOf, squareAround } from './geometry.ts';
 import { createLandmarkReader, type LandmarkReading } from './landmarks.ts';
 import { checkPictureSize } from './request.ts';
 import { scaleBox } from './survey.ts';
@@ -21,7 +23,7 @@ export interface DetectedFaces {
   readonly width: number;
   readonly height: number;
   /** Largest first; boxes and points in picture pixels. */
-  readonly faces: readonly (LandmarkReading & { readonly box: DetectedBox })[];
+  readonly faces: readonly ConfirmedFace[];
 }
 
 /**
@@ -50,40 +52,34 @@ export async function detectFaces(
       );
     }
     checkPictureSize(info, config.minEdgePx, FIELD);
-    const read = async (maxEdgePx: number): Promise<RgbFrame> => {
-      const { value } = await openFrames(path, { ...options, info, frameRate: ONE, maxEdgePx }).next();
-      return value as RgbFrame;
-    };
+    const maxPixels = config.media.maxPixels ?? DEFAULT_LIMITS.maxPixels;
+    const read = (maxEdgePx: number): Promise<RgbFrame> =>
+      readPhotograph(path, { maxEdgePx, maxPixels, field: FIELD });
 
     const detector = createFaceDetector(graphs.detector, config.detector);
     const reader = createLandmarkReader(graphs.landmarks, { ...config.reader, squareScale });
     const overview = await read(config.surveyEdgePx);
     const boxes = await detector.find(overview, 'all', signal);
-    const wantedPx = graphs.landmarks.inputPx;
-    const isSmall = (box: DetectedBox): boolean => squareAround(box, squareScale).sidePx < wantedPx;
-    const detail = boxes.some(isSmall) ? await read(config.maxTrackEdgePx) : overview;
+    const found = await confirmFaces(overview, boxes, reader, signal);
+    const isSmall = ({ box }: ConfirmedFace): boolean =>
+      squareAround(box, squareScale).sidePx < graphs.landmarks.inputPx;
+    const detail = found.some(isSmall) ? await read(config.maxTrackEdgePx) : overview;
 
-    const faces: (LandmarkReading & { box: DetectedBox })[] = [];
-    for (const box of boxes) {
-      const picture = isSmall(box) ? detail : overview;
-      const [across, down] = [picture.width / overview.width, picture.height / overview.height];
-      const reading = await reader.settle(picture, scaleBox(box, across, down), signal);
-      if (reading === undefined) continue;
-      faces.push({
-        ...reading,
-        points: scalePoints(reading.points, info.width / picture.width, info.height / picture.height),
-        box: {
-          ...scaleBox(box, info.width / overview.width, info.height / overview.height),
-          score: box.score,
-        },
-      });
+    const faces: ConfirmedFace[] = [];
+    for (const face of found) {
+      const closer = scaleBox(face.box, detail.width / overview.width, detail.height / overview.height);
+      const reading = isSmall(face) ? await reader.settle(detail, closer, signal) : undefined;
+      faces.push(reading === undefined ? enlarged(face, overview, info) : enlarged(reading, detail, info));
     }
     return { width: info.width, height: info.height, faces };
   });
 }
 
-/** A photograph has no rate; the frame reader wants one all the same. */
-const ONE = { numerator: 1, denominator: 1 } as const;
+/** A reading of a smaller copy, in pixels of the picture. */
+function enlarged(reading: LandmarkReading, copy: PictureSize, picture: PictureSize): ConfirmedFace {
+  const points = scalePoints(reading.points, picture.width / copy.width, picture.height / copy.height);
+  return { ...reading, points, box: boundsOf(points) };
+}
 
 /** The decoders read files. The folder is private to this user and gone when the work is. */
 async function withFile<T>(bytes: Uint8Array, work: (path: string) => Promise<T>): Promise<T> {

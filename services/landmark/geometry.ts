@@ -36,14 +36,19 @@ export function boxHolds(box: Box, point: PixelPoint): boolean {
   return point.x >= box.x0 && point.x <= box.x1 && point.y >= box.y0 && point.y <= box.y1;
 }
 
-/** Intersection over union, 0 to 1. */
-export function overlap(a: Box, b: Box): number {
-  const shared = boxArea({
+/** What two boxes share; without area when they share nothing. */
+export function intersection(a: Box, b: Box): Box {
+  return {
     x0: Math.max(a.x0, b.x0),
     y0: Math.max(a.y0, b.y0),
     x1: Math.min(a.x1, b.x1),
     y1: Math.min(a.y1, b.y1),
-  });
+  };
+}
+
+/** Intersection over union, 0 to 1. */
+export function overlap(a: Box, b: Box): number {
+  const shared = boxArea(intersection(a, b));
   const union = boxArea(a) + boxArea(b) - shared;
   return union > 0 ? shared / union : 0;
 }

@@ -1,9 +1,10 @@
 /** The first look at a source: which face is to be followed, and at what size. */
 import type { PixelPoint } from '#lib/media/polygon.ts';
 import type { FrameRate, RgbFrame } from '#lib/media/rgb-frame.ts';
+import { confirmFaces } from './confirm.ts';
 import type { FaceDetector } from './detector.ts';
 import { faceChoiceEmpty, noFaceFound } from './faults.ts';
-import { type Box, boundsOf, boxArea, boxCentre, boxHolds, squareAround } from './geometry.ts';
+import { type Box, boxCentre, boxHolds, squareAround } from './geometry.ts';
 import type { LandmarkReader } from './landmarks.ts';
 
 /** Undefined means the largest face. */
@@ -28,9 +29,7 @@ export interface SurveyTerms {
 }
 
 /**
- * Looks for the chosen face in the first frames. A detected box counts as a face when the landmark
- * graph agrees, and its landmarks, which are more exact, bound the face from then on.
- *
+ * Looks for the chosen face in the first frames.  *
  * @throws Fault NO_FACE_FOUND, FACE_CHOICE_EMPTY
  */
 export async function surveyFaces(
@@ -43,12 +42,9 @@ export async function surveyFaces(
   let looked = 0;
   for await (const frame of frames) {
     const scale = { x: terms.source.width / frame.width, y: terms.source.height / frame.height };
-    const boxes: Box[] = [];
-    for (const candidate of await detector.find(frame, 'until-found', signal)) {
-      const reading = await reader.settle(frame, candidate, signal);
-      if (reading !== undefined) boxes.push(scaleBox(boundsOf(reading.points), scale.x, scale.y));
-    }
-    boxes.sort((a, b) => boxArea(b) - boxArea(a));
+    const candidates = await detector.find(frame, 'until-found', signal);
+    const faces = await confirmFaces(frame, candidates, reader, signal);
+    const boxes = faces.map(({ box }) => scaleBox(box, scale.x, scale.y));
     if (boxes.length > 0) {
       const box = terms.pick === undefined ? boxes[0] : nearestHolding(boxes, terms.pick);
       if (box === undefined) throw faceChoiceEmpty(boxes.length, frame.index, terms.frameRate);
