@@ -22,12 +22,18 @@ export interface MuxOptions {
   readonly interpolate?: {
     readonly frameRate: FrameRate;
     readonly constantRateFactor: number;
+    /** Frames at that rate: as many as begin within the segments. */
+    readonly frameCount: number;
   };
   readonly tools: FfmpegTools;
   readonly signal: AbortSignal;
 }
 
 const SOUND_BITS_PER_SECOND = '192k';
+/** AAC ends with 1024 whole samples: at 48 kHz half a frame of silence at most, at the 8 kHz of a telephone three. */
+const AAC_RATE_HZ = '48000';
+/** Frames that minterpolate needs behind those between which it works. */
+const FRAMES_BEHIND = 2;
 
 /** The codec of a container's segments. */
 export function segmentCodec(container: ClipContainer): VideoCodec {
@@ -47,7 +53,7 @@ export async function muxClip(options: MuxOptions): Promise<void> {
       ? ['-c:v', 'copy']
       : [
           '-vf',
-          `minterpolate=fps=${interpolate.frameRate.numerator}/${interpolate.frameRate.denominator}:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1`,
+          interpolationFilter(interpolate),
           ...codecOptions(segmentCodec(container), interpolate.constantRateFactor),
           ...BT709_OPTIONS,
         ];
@@ -79,8 +85,20 @@ export async function muxClip(options: MuxOptions): Promise<void> {
   await muxing.done;
 }
 
+/** The last frame is held, as nothing comes after it to interpolate with, and what that makes too many is cut. */
+function interpolationFilter({ frameRate, frameCount }: NonNullable<MuxOptions['interpolate']>): string {
+  const rate = `${frameRate.numerator}/${frameRate.denominator}`;
+  return [
+    `tpad=stop_mode=clone:stop=${FRAMES_BEHIND}`,
+    `minterpolate=fps=${rate}:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1`,
+    `trim=end_frame=${frameCount}`,
+  ].join();
+}
+
 function containerOptions(container: ClipContainer): string[] {
   if (container === 'webm') return ['-c:a', 'libopus', '-b:a', SOUND_BITS_PER_SECOND, '-f', 'webm'];
-  const flags = container === 'mp4' ? '+faststart' : '+frag_keyframe+empty_moov+default_base_moof';
-  return ['-c:a', 'aac', '-b:a', SOUND_BITS_PER_SECOND, '-movflags', flags, '-f', 'mp4'];
+  // Only a header that is written after the first packets can say that AAC begins before 0 s.
+  const flags = container === 'mp4' ? '+faststart' : '+frag_keyframe+delay_moov+default_base_moof';
+  const aac = ['-c:a', 'aac', '-b:a', SOUND_BITS_PER_SECOND, '-ar', AAC_RATE_HZ];
+  return [...aac, '-movflags', flags, '-f', 'mp4'];
 }

@@ -6,6 +6,8 @@ import { type Fault, toFault } from '#lib/fault/fault.ts';
 import { sleep } from '#lib/flow/abortable.ts';
 import { fileFault } from '#lib/media/media-fault.ts';
 import { type ClipContainer, muxClip, segmentCodec } from '#lib/media/mux.ts';
+import { probeMedia } from '#lib/media/probe.ts';
+import type { FrameRate } from '#lib/media/rgb-frame.ts';
 import { withSpan } from '#lib/telemetry/span.ts';
 import { type RenderPlan, type RenderStages, renderFrames } from './render.ts';
 import { type Checkpoints, createSegmentWriter, type SegmentWriter } from './segments.ts';
@@ -62,6 +64,8 @@ export async function* renderClip(
     await segments.restore();
     yield* renderSegments(plan, stages, settings, segments, tally, signal);
     const outputPath = join(folder, 'clip');
+    const frameCount =
+      interpolate && (await countFrames(plan, interpolate.frameRate, settings, segments, signal));
     await withSpan('compositor.mux', { 'talkmesh.segment_count': segments.paths.length }, () =>
       muxClip({
         segmentPaths: segments.paths,
@@ -69,7 +73,7 @@ export async function* renderClip(
         outputPath,
         listPath: join(folder, 'segments.txt'),
         container,
-        ...(interpolate === undefined ? {} : { interpolate }),
+        ...(frameCount === undefined ? {} : { interpolate: { ...interpolate!, frameCount } }),
         tools: plan.tools,
         signal,
       }),
@@ -117,6 +121,21 @@ async function* renderSegments(
       await sleep(settings.stageRetryDelayMs * 2 ** (attempt - 1), signal);
     }
   }
+}
+
+/** Frames at another rate that begin within the segments. Only the last is shorter, and its file says by how much. */
+async function countFrames(
+  { recipe, tools }: ClipPlan,
+  to: FrameRate,
+  { segmentFrameCount }: ClipSettings,
+  { paths }: SegmentWriter,
+  signal: AbortSignal,
+): Promise<number> {
+  const { generatedFrameRate: from } = recipe;
+  const { durationS = 0 } = await probeMedia(paths.at(-1)!, { tools, field: 'output', signal });
+  const lastFrameCount = Math.round((durationS * from.numerator) / from.denominator);
+  const frameCount = (paths.length - 1) * segmentFrameCount + lastFrameCount;
+  return Math.ceil((frameCount * to.numerator * from.denominator) / (to.denominator * from.numerator));
 }
 
 /** A stage that is gone or full may be back in a moment; anything else will not get better. */
