@@ -43,7 +43,7 @@ export const DEFAULT_LANDMARK_CONFIG: LandmarkConfig = {
   minEdgePx: 32,
   maxFramesPerSecond: 120,
   maxImageBytes: 20 * 2 ** 20,
-  face: { minEyeDistancePx: 20, maxTurnDegrees: 48, maxOutsideShare: 0.25 },
+  face: { minEyeDistancePx: 20, maxTurnDegrees: 55, maxOutsideShare: 0.25 },
   detector: DEFAULT_DETECTOR,
   reader: { averagedCrops: 2, cropShift: 0.02, cropStretch: 0.02, minConfidence: 0.95 },
   tracker: DEFAULT_TRACKER,
