@@ -6,7 +6,12 @@ export interface RenderJson {
   readonly state: string;
   readonly frameCount: string;
   readonly attemptCount: number;
-  readonly error?: { readonly reason: string; readonly message: string; readonly field: string };
+  readonly error?: {
+    readonly reason: string;
+    readonly message: string;
+    readonly field: string;
+    readonly traceId: string;
+  };
   readonly result?: { readonly sha256: string; readonly sizeBytes: string };
 }
 
