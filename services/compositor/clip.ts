@@ -1,14 +1,14 @@
 /** A whole clip: the render's frames in segments, then one file with the voice. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Container } from '#gen/talkmesh/recipe/v1/recipe_pb.ts';
 import { type Fault, toFault } from '#lib/fault/fault.ts';
 import { sleep } from '#lib/flow/abortable.ts';
-import { fileFault } from '#lib/media/media-fault.ts';
 import { type ClipContainer, muxClip, segmentCodec } from '#lib/media/mux.ts';
 import { probeMedia } from '#lib/media/probe.ts';
 import type { FrameRate } from '#lib/media/rgb-frame.ts';
 import { withSpan } from '#lib/telemetry/span.ts';
+import { makeClipFolder } from './clip-folder.ts';
 import { type RenderPlan, type RenderStages, renderFrames } from './render.ts';
 import { type Checkpoints, createSegmentWriter, type SegmentWriter } from './segments.ts';
 import type { RenderTally } from './tally.ts';
@@ -49,7 +49,7 @@ export async function* renderClip(
 ): AsyncGenerator<ClipEvent> {
   const container = clipContainer(plan.recipe.container);
   const interpolate = interpolation(plan);
-  const folder = await makeFolder(plan.tempFolder);
+  const folder = await makeClipFolder(plan.tempFolder);
   const segments = createSegmentWriter({
     folder,
     frameRate: plan.recipe.generatedFrameRate,
@@ -152,12 +152,4 @@ function interpolation({ recipe }: ClipPlan) {
   const { generatedFrameRate: from, outputFrameRate: to, constantRateFactor } = recipe;
   if (from.numerator * to.denominator === to.numerator * from.denominator) return undefined;
   return { frameRate: to, constantRateFactor };
-}
-
-async function makeFolder(parent: string): Promise<string> {
-  try {
-    return await mkdtemp(join(parent, 'clip-'));
-  } catch (error) {
-    throw fileFault(error);
-  }
 }

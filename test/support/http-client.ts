@@ -6,6 +6,7 @@ export interface RenderJson {
   readonly state: string;
   readonly frameCount: string;
   readonly attemptCount: number;
+  readonly updateTime: string;
   readonly error?: {
     readonly reason: string;
     readonly message: string;
