@@ -71,8 +71,11 @@ export async function meanColours(
   path: string,
   { x, y, width, height }: { x: number; y: number; width: number; height: number },
 ): Promise<[number, number, number][]> {
-  const filter = `crop=${width}:${height}:${x}:${y},scale=1:1:flags=area,format=rgb24`;
-  const args = ['-loglevel', 'error', '-i', path, '-map', '0:v', '-vf', filter, '-f', 'rawvideo', '-'];
+  const toRgb = 'scale=in_color_matrix=bt709,format=rgb24';
+  const filter = `crop=${width}:${height}:${x}:${y},${toRgb},scale=1:1:flags=area`;
+  // Without -copyts ffmpeg moves pictures behind sound that begins before 0 s, and fills the gap with one more.
+  const input = ['-loglevel', 'error', '-copyts', '-i', path, '-map', '0:v'];
+  const args = [...input, '-vf', filter, '-f', 'rawvideo', '-'];
   const { stdout } = await run('ffmpeg', args, { encoding: 'buffer', maxBuffer: MAX_OUTPUT_BYTES });
   return Array.from({ length: stdout.length / 3 }, (_, i) => [
     stdout[3 * i]!,
