@@ -1,5 +1,4 @@
 /** The gateway on a port: HTTP and WebSockets on node:http, which Node, Deno and Bun all have. */
-import { once } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
@@ -54,11 +53,11 @@ export async function startHttpServer(config: HttpServerConfig, deps: HttpServer
   });
   const { host, port } = parseAddress(config.address);
   await listen(server, host, port);
+  const closed = new Promise((resolve) => server.once('close', resolve));
   return {
     address: `${host}:${(server.address() as AddressInfo).port}`,
     async drain(timeoutMs) {
-      const closed = once(server, 'close');
-      server.close();
+      if (server.listening) server.close();
       server.closeIdleConnections();
       const cut = setTimeout(() => {
         for (const socket of sockets.clients) socket.close(GOING_AWAY, 'DRAINING');

@@ -21,9 +21,12 @@ const folder = mkdtempSync(join(tmpdir(), 'talkmesh-rpc-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let socketCount = 0;
 
+/** In the names of the tests, so that who runs them elsewhere knows where they ran. */
+const RUNTIME = ['Deno', 'Bun'].find((name) => name in globalThis) ?? 'Node';
+
 function overLocal(name: string, roundTrip: boolean): ContractSubject {
   return {
-    name,
+    name: `${name}, ${RUNTIME}`,
     wire: false,
     maxMessagesAhead: 0,
     open: async (implementation, onCall) => ({
@@ -35,7 +38,7 @@ function overLocal(name: string, roundTrip: boolean): ContractSubject {
 
 function overGrpc(name: string, address: () => string): ContractSubject {
   return {
-    name,
+    name: `${name}, ${RUNTIME}`,
     wire: true,
     maxMessagesAhead: MAX_MESSAGES_ON_THE_WIRE,
     async open(implementation, onCall) {
